@@ -41,7 +41,7 @@ def multiply(public: bytes, scalar: bytes) -> bytes:
 
 
 def ecdh(public: bytes, secret: bytes) -> bytes:
-    """SHA-256 of the compressed shared point, 32 bytes. Raises InvalidValue for a key off the curve."""
+    """SHA-256 of the compressed shared point. Raises InvalidValue for a key off the curve."""
     try:
         return PrivateKey(secret).ecdh(public)
     except ValueError as error:
@@ -59,7 +59,7 @@ def recover(payload: bytes, signature: bytes) -> bytes:
         raise AuthenticationFailed("invalid signature: malformed")
     try:
         return PublicKey.from_signature_and_message(signature, payload).format(compressed=True)
-    except (ValueError, Exception) as error:  # noqa: BLE001 - coincurve raises bare Exception
+    except Exception as error:  # coincurve raises a bare Exception here
         raise AuthenticationFailed("invalid signature: no key can be recovered") from error
 
 

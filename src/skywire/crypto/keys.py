@@ -40,7 +40,7 @@ class PubKey(bytes):
         """Raises InvalidValue when `raw` is not a point of the curve (the null key is not)."""
         key = cls(raw)
         if not curve.is_point(key):
-            raise InvalidValue(f'invalid public key "{key}": not a point of the curve')
+            raise InvalidValue(f'invalid public key "{key.hex()}": not a point of the curve')
         return key
 
     @classmethod
@@ -63,7 +63,7 @@ NULL_KEY = PubKey(bytes(PUBLIC_KEY_SIZE))
 
 
 class SecKey(bytes):
-    """32 bytes, a scalar 0 < k < n. Never printed: `str` and `repr` hide it; use `hex()` on purpose."""
+    """32 bytes, 0 < k < n. `str` and `repr` hide it; `hex()` shows it on purpose."""
 
     __slots__ = ()
 

@@ -1,0 +1,147 @@
+"""Encrypted frames and objects after a Noise handshake. Source: dmsg.md §3 "Transport messages".
+
+    frame   length(2) ‖ nonce(8) ‖ ciphertext ‖ tag(16)     ≤ 4096 bytes in all
+    object  the same with a length up to 65,535
+
+Nonces start at 1, are big-endian on the wire and little-endian in the AEAD.
+"""
+
+import struct
+
+from skywire.crypto.aead import TAG_SIZE, Aead
+from skywire.errors import LocalProtocolError, RemoteProtocolError
+
+HEADER_SIZE = 10  # length and nonce
+OVERHEAD = HEADER_SIZE + TAG_SIZE  # of one frame
+MAX_FRAME = 4096
+MAX_PLAIN = MAX_FRAME - OVERHEAD  # 4070
+MAX_LENGTH = MAX_FRAME - 2
+MIN_LENGTH = 8 + TAG_SIZE
+MAX_OBJECT_LENGTH = 65535
+MAX_OBJECT = MAX_OBJECT_LENGTH - MIN_LENGTH
+REPLAY_WINDOW = 1024  # object nonces this far behind the highest are refused
+
+_head = struct.Struct(">HQ")
+_nonce = struct.Struct(">Q")
+
+
+class Sealer:
+    """One direction of one stream: plaintext in, frames out."""
+
+    __slots__ = ("_aead", "_number")
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = Aead(key)
+        self._number = 0
+
+    def seal(self, data: bytes | memoryview, room: int = 0) -> bytearray:
+        """All frames of `data`, behind `room` free bytes for a header of the layer below.
+
+        Each call starts a new frame, so `data` of at most MAX_PLAIN bytes is exactly one.
+        """
+        size = len(data)
+        count = -(-size // MAX_PLAIN)
+        out = bytearray(room + size + count * OVERHEAD)
+        target, source = memoryview(out), memoryview(data)
+        number, seal_into = self._number, self._aead.seal_into
+        begin, position = 0, room
+        for _ in range(count):
+            end = min(begin + MAX_PLAIN, size)
+            stop = position + OVERHEAD + end - begin
+            number += 1
+            _head.pack_into(out, position, stop - position - 2, number)
+            seal_into(number, source[begin:end], target[position + HEADER_SIZE : stop])
+            begin, position = end, stop
+        self._number = number
+        return out
+
+
+class Opener:
+    """The other direction: frames in, in any pieces; plaintext out."""
+
+    __slots__ = ("_aead", "_last", "_rest")
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = Aead(key)
+        self._last = 0
+        self._rest = b""
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a frame that has not arrived whole."""
+        return len(self._rest)
+
+    def receive_data(self, data: bytes | memoryview) -> list[bytes]:
+        """The plaintext of each frame completed by `data`; empty frames are left out.
+
+        Raises RemoteProtocolError, after which the stream must be given up.
+        """
+        if self._rest:
+            data = self._rest + data
+        view = memoryview(data)
+        size = len(view)
+        plain = []
+        position = 0
+        last, decrypt = self._last, self._aead.open
+        while size - position >= 2:
+            length = (view[position] << 8) | view[position + 1]
+            if not MIN_LENGTH <= length <= MAX_LENGTH:
+                raise RemoteProtocolError(
+                    f"noise frame of {length} bytes, expected {MIN_LENGTH} to {MAX_LENGTH}"
+                )
+            end = position + 2 + length
+            if end > size:
+                break
+            (number,) = _nonce.unpack_from(view, position + 2)
+            if number <= last:
+                raise RemoteProtocolError(
+                    f"received decryption nonce ({number}) is not larger than previous ({last})"
+                )
+            last = self._last = number  # remembered before authentication, as the reference does
+            if text := decrypt(number, view[position + HEADER_SIZE : end]):
+                plain.append(text)
+            position = end
+        self._rest = bytes(view[position:])
+        return plain
+
+
+class ObjectCipher:
+    """Both directions of a session's signed objects; they travel on many streams, in any order."""
+
+    __slots__ = ("_highest", "_number", "_opener", "_sealer", "_seen")
+
+    def __init__(self, send_key: bytes, receive_key: bytes) -> None:
+        self._sealer = Aead(send_key)
+        self._opener = Aead(receive_key)
+        self._number = 0
+        self._highest = 0
+        self._seen = 0  # bit i: the nonce `_highest - i` was used
+
+    def seal(self, data: bytes) -> bytes:
+        """`data` with length, nonce and tag."""
+        if len(data) > MAX_OBJECT:
+            raise LocalProtocolError(f"object of {len(data)} bytes, at most {MAX_OBJECT} fit")
+        self._number += 1
+        head = _head.pack(len(data) + MIN_LENGTH, self._number)
+        return head + self._sealer.seal(self._number, data)
+
+    def open(self, message: bytes | memoryview) -> bytes:
+        """The object in `message` (nonce, ciphertext, tag: without the length).
+
+        Raises RemoteProtocolError for short, repeated, too old or forged messages.
+        """
+        if len(message) < MIN_LENGTH:
+            raise RemoteProtocolError(f"session object of {len(message)} bytes is too short")
+        (number,) = _nonce.unpack_from(message)
+        behind = self._highest - number
+        if number == 0 or behind >= REPLAY_WINDOW or (behind >= 0 and self._seen >> behind & 1):
+            raise RemoteProtocolError(f"session object repeats nonce {number}")
+        data = self._opener.open(number, message[8:])
+        if behind < 0:
+            self._seen = (self._seen << min(-behind, REPLAY_WINDOW) | 1) & (
+                (1 << REPLAY_WINDOW) - 1
+            )
+            self._highest = number
+        else:
+            self._seen |= 1 << behind
+        return data
