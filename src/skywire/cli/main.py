@@ -1,0 +1,43 @@
+"""The command tree. One line per command; a command is imported only when it is used.
+
+Where a command is hooked in: add a line to a table below, "module:attribute" and the one-line help
+of the command (the first sentence of its docstring; `tests/cli/test_main.py` compares them).
+"""
+
+import click
+
+from skywire import __version__
+from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
+
+dmsg = LazyGroup("dmsg", "Streams between public keys, through relay servers.", {})
+
+cli_pty = LazyGroup("pty", "Shells on nodes.", {})
+
+cli = LazyGroup("cli", "Ask and change a running node.", {"pty": cli_pty})
+
+keys = LazyGroup(
+    "keys",
+    "Make and check keys.",
+    {
+        "gen": Lazy("skywire.cli.keys:gen", "Make new key pairs."),
+        "pk": Lazy("skywire.cli.keys:pk", "Print the public key of a secret key."),
+        "check": Lazy("skywire.cli.keys:check", "Check that a text is a valid public key."),
+    },
+)
+
+root = RootGroup(
+    "skywire",
+    "Skywire: a mesh network whose addresses are public keys.",
+    {
+        "cli": cli,
+        "dmsg": dmsg,
+        "keys": keys,
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+click.version_option(__version__, "-v", "--version", message="skywire version v%(version)s")(root)
+
+
+def main() -> None:
+    """The `skywire` script."""
+    root.main()

@@ -1,0 +1,91 @@
+"""How a command runs its coroutine: which event loop, and what signals do to it.
+
+`run` is for a command with an end; `serve` for one that goes on until SIGINT or SIGTERM. A service
+calls `report_ready` once it answers, for whoever started it (the demo, a test, a service manager).
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from skywire import log
+from skywire.errors import InvalidValue, NotSupported
+
+LOOP_VARIABLE = "SKYWIRE_LOOP"  # asyncio (default) or uvloop
+READY_VARIABLE = "SKYWIRE_READY_FD"  # a descriptor that gets one JSON line, then end of file
+
+_Result = TypeVar("_Result")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def run(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run `work` to its end. Ctrl-C cancels it, lets it clean up, and raises KeyboardInterrupt."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+def serve(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` until it ends or a SIGINT or SIGTERM cancels it: an orderly end, exit code 0."""
+    run(_until_signal(work))
+
+
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        service = tasks.create_task(work, name="service")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, service.cancel)
+
+
+def report_ready(**facts: object) -> None:
+    """Tell the starter, if it asked, that the service answers; `facts` are addresses and keys."""
+    descriptor = os.environ.pop(READY_VARIABLE, "")
+    if not descriptor:
+        return
+    try:
+        with open(int(descriptor), "w", encoding="utf-8") as pipe:
+            pipe.write(json.dumps(facts, default=str) + "\n")
+    except (ValueError, OSError) as error:
+        raise InvalidValue(
+            f'{READY_VARIABLE}="{descriptor}": expected the number of an open descriptor'
+        ) from error
+
+
+def log_option(default: str = "info") -> Callable[[_Function], _Function]:
+    """`--loglvl`/`-s` for a service; sets up logging to stderr before the command runs."""
+
+    def set_up(_: click.Context, __: click.Parameter, level: str) -> str:
+        log.setup(level)
+        return level
+
+    return click.option(
+        "-s",
+        "--loglvl",
+        default=default,
+        show_default=True,
+        expose_value=False,
+        callback=set_up,
+        metavar="LEVEL",
+        help="How much to log: debug, info, warn or error.",
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    name = os.environ.get(LOOP_VARIABLE, "asyncio")
+    if name == "asyncio":
+        return None
+    if name != "uvloop":
+        raise InvalidValue(f'{LOOP_VARIABLE}="{name}": expected asyncio or uvloop')
+    try:
+        import uvloop
+    except ImportError as error:
+        raise NotSupported(
+            f"{LOOP_VARIABLE}=uvloop, but uvloop is not installed; "
+            'install "pyskywire[uvloop]" or unset the variable'
+        ) from error
+    return uvloop.new_event_loop
