@@ -1,0 +1,111 @@
+"""Who is logged in. Source: hypervisor.md §3.
+
+The cookie holds an opaque random id of 256 bits; everything else stays here, in memory, so that a
+restart logs everyone out. (Go seals a session id with keys from the config instead; a cookie is
+read by nobody but the hypervisor that made it.) Kept under the hash of the id: whoever reads this
+process's memory by accident, or times our look-ups, learns no usable id.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+COOKIE = "swm-session"
+MAX_SESSIONS = 1000  # the one that ends first makes room
+_TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    id: UUID  # shown to its owner; of no use as a cookie
+    user: str
+    expires: float  # seconds of the clock given to `Sessions`
+
+
+class Sessions:
+    """`clock` gives seconds since 1970; `lifetime` is in seconds."""
+
+    def __init__(self, clock: Callable[[], float], lifetime: float) -> None:
+        self._clock = clock
+        self._lifetime = lifetime
+        self._sessions: dict[bytes, Session] = {}  # in order of expiry, for the lifetime is fixed
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def create(self, user: str) -> tuple[str, Session]:
+        """A new session and the text of its cookie."""
+        self._drop_expired()
+        if len(self._sessions) >= MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        session = Session(uuid4(), user, self._clock() + self._lifetime)
+        self._sessions[_key(token)] = session
+        return token, session
+
+    def find(self, token: str | None) -> Session | None:
+        """The session of a cookie; None when there is none or it has expired."""
+        session = self._sessions.get(_key(token)) if token else None
+        return session if session is not None and session.expires > self._clock() else None
+
+    def end(self, session: Session) -> None:
+        self._keep(lambda other: other.id != session.id)
+
+    def end_all(self, user: str) -> None:
+        self._keep(lambda session: session.user != user)
+
+    def others(self, session: Session) -> list[Session]:
+        """The user's other sessions, oldest first."""
+        self._drop_expired()
+        return [
+            other
+            for other in self._sessions.values()
+            if other.user == session.user and other.id != session.id
+        ]
+
+    def _drop_expired(self) -> None:
+        now = self._clock()
+        self._keep(lambda session: session.expires > now)
+
+    def _keep(self, wanted: Callable[[Session], bool]) -> None:
+        self._sessions = {key: one for key, one in self._sessions.items() if wanted(one)}
+
+
+class Attempts:
+    """How often one address may fail: `limit` times in `period` seconds, then it must wait.
+
+    At most `MAX_ADDRESSES` are remembered; when more fail at once, the longest-known is forgotten.
+    """
+
+    LIMIT = 10
+    PERIOD = 60.0  # seconds
+    MAX_ADDRESSES = 4096
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._failures: dict[str, list[float]] = {}
+
+    def wait(self, address: str) -> float:
+        """Seconds until `address` may try again; 0 when it may now."""
+        recent = self._recent(address)
+        return recent[0] + self.PERIOD - self._clock() if len(recent) >= self.LIMIT else 0.0
+
+    def failed(self, address: str) -> None:
+        recent = [*self._recent(address), self._clock()]
+        self._failures.pop(address, None)
+        if len(self._failures) >= self.MAX_ADDRESSES:
+            del self._failures[next(iter(self._failures))]
+        self._failures[address] = recent
+
+    def succeeded(self, address: str) -> None:
+        self._failures.pop(address, None)
+
+    def _recent(self, address: str) -> list[float]:
+        start = self._clock() - self.PERIOD
+        return [when for when in self._failures.get(address, ()) if when > start]
+
+
+def _key(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
