@@ -54,18 +54,26 @@ def sign(payload: bytes, secret: bytes) -> bytes:
 
 
 def recover(payload: bytes, signature: bytes) -> bytes:
-    """The public key that signed `payload`. Raises AuthenticationFailed when there is none."""
-    if len(signature) != 65 or signature[64] >= 4 or sha256(payload).digest() == _ZERO_DIGEST:
-        raise AuthenticationFailed("invalid signature: malformed")
+    """The public key that signed `payload`. Raises AuthenticationFailed, the reference's text."""
+    if len(signature) != 65:
+        raise AuthenticationFailed("Invalid signature length")
+    if signature[64] >= 4 or sha256(payload).digest() == _ZERO_DIGEST:
+        raise AuthenticationFailed("Failed to recover pubkey from signature")
     try:
         return PublicKey.from_signature_and_message(signature, payload).format(compressed=True)
-    except Exception as error:  # coincurve raises a bare Exception here
-        raise AuthenticationFailed("invalid signature: no key can be recovered") from error
+    except Exception as error:  # coincurve raises just that
+        raise AuthenticationFailed("Failed to recover pubkey from signature") from error
 
 
 def verify(public: bytes, payload: bytes, signature: bytes) -> None:
-    """Raises AuthenticationFailed unless `public` signed `payload`, with s in the lower half."""
-    if len(signature) != 65 or signature[32] & 0x80:
-        raise AuthenticationFailed("invalid signature: malformed")
-    if recover(payload, signature) != public:
-        raise AuthenticationFailed("invalid signature: made by another key")
+    """Raises AuthenticationFailed unless `public` signed `payload`, with s in the lower half.
+
+    The texts are the reference's: services send them to their clients (services.md §1.3).
+    """
+    if len(signature) == 65 and signature[64] & 4:
+        raise AuthenticationFailed("VerifySignatureRecoverPubKey, VerifySignatureValidity failed")
+    recovered = recover(payload, signature)
+    if signature[32] & 0x80:
+        raise AuthenticationFailed("VerifySignatureRecoverPubKey, VerifySignatureValidity failed")
+    if recovered != public:
+        raise AuthenticationFailed("Recovered pubkey does not match pubkey")

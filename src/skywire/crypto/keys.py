@@ -12,10 +12,10 @@ SIGNATURE_SIZE = 65
 
 def _unhex(text: str, size: int, what: str) -> bytes:
     try:
-        raw = bytes.fromhex(text) if " " not in text else b""
+        raw = bytes.fromhex(text) if len(text) == 2 * size else b""
     except ValueError:
         raw = b""
-    if len(raw) != size:
+    if len(raw) != size:  # fromhex skips white space: then too few bytes are left
         shown = f'"{text[:80]}"' if what != "secret key" else f"(a text of {len(text)} characters)"
         raise InvalidValue(f"invalid {what} {shown}: expected {2 * size} hexadecimal characters")
     return raw
@@ -47,6 +47,11 @@ class PubKey(bytes):
     def parse(cls, text: str) -> Self:
         """From 66 hexadecimal characters, either case. Raises InvalidValue."""
         return cls.validated(_unhex(text, PUBLIC_KEY_SIZE, "public key"))
+
+    @classmethod
+    def parse_or_null(cls, text: str) -> "PubKey":
+        """As JSON has it: "" and any number of zeros are the null key. Raises InvalidValue."""
+        return cls.parse(text) if text.strip("0") else NULL_KEY
 
     @property
     def is_null(self) -> bool:

@@ -1,0 +1,170 @@
+"""The base of our HTTP servers: errors as JSON, `/health`, `/metrics`, a place to listen.
+
+app = new_app()
+app.add_routes([health_route(HealthInfo()), metrics_route(registry)])
+async with running(app) as runner:
+    port = await listen(runner, "127.0.0.1", 0, what="discovery")
+"""
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+
+from skywire import __version__
+from skywire.errors import SkywireError, Unavailable
+from skywire.metrics import CONTENT_TYPE, Registry
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1024 * 1024  # bytes of a request body, unless an application says otherwise
+IDLE_TIMEOUT = (
+    30.0  # seconds a connection may wait for its (next) request, half-sent heads included
+)
+SHUTDOWN_TIMEOUT = 2.0  # seconds handlers may go on once we stop
+BACKLOG = 512  # connections the kernel holds until we accept them
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def error_response(status: int, text: str) -> web.Response:
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode({"error": text}),
+        content_type="application/json",
+    )
+
+
+@web.middleware
+async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure becomes `{"error": text}`; a bug is logged and says no more than that."""
+    try:
+        return await handler(request)
+    except SkywireError as error:
+        return error_response(error.http_status, str(error))
+    except TimeoutError as error:
+        return error_response(504, str(error) or "timed out")
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = error_response(error.status, error.reason)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:
+        log.exception("request failed method=%s path=%s", request.method, request.path)
+        return error_response(500, "internal error")
+
+
+def new_app(*, max_body: int = MAX_BODY) -> web.Application:
+    """An application whose handlers may raise SkywireError."""
+    return web.Application(middlewares=[errors_to_json], client_max_size=max_body)
+
+
+class BuildInfo(msgspec.Struct, frozen=True):
+    version: str = __version__
+    commit: str = "unknown"
+    date: str = "unknown"
+
+
+class HealthInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer of `/health`. Source: services.md §1.2. `dmsg_address` is `<pk>:80`."""
+
+    build_info: BuildInfo
+    started_at: str
+    dmsg_address: str = ""
+    dmsg_servers: Sequence[str] = ()
+
+
+def go_time(when: datetime) -> str:
+    """RFC 3339 as Go prints it, e.g. 2026-06-12T08:15:30.123456Z."""
+    text = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
+    return f"{text}Z"
+
+
+def health_route(
+    dmsg_address: str = "", dmsg_servers: Callable[[], Sequence[str]] = tuple
+) -> web.RouteDef:
+    """`GET /health`; `dmsg_servers` is asked each time. The start time is now."""
+    started = go_time(datetime.now(UTC))
+
+    async def health(_: web.Request) -> web.Response:
+        info = HealthInfo(BuildInfo(), started, dmsg_address, tuple(dmsg_servers()))
+        body = msgspec.json.encode(info)
+        return web.Response(body=body, content_type="application/json")
+
+    return web.get("/health", health, allow_head=False)
+
+
+def metrics_route(registry: Registry) -> web.RouteDef:
+    """`GET /metrics`, Prometheus' text."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=registry.text().encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    return web.get("/metrics", metrics, allow_head=False)
+
+
+@asynccontextmanager
+async def running(
+    app: web.Application, *, idle_timeout: float = IDLE_TIMEOUT
+) -> AsyncIterator[web.AppRunner]:
+    """The application, set up; on leaving, its listeners close and its handlers end."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=idle_timeout,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        handler_cancellation=True,
+    )
+    await runner.setup()
+    try:
+        yield runner
+    finally:
+        await runner.cleanup()
+
+
+async def listen(runner: web.AppRunner, host: str, port: int, *, what: str) -> int:
+    """Answer on host:port ("" is every address, port 0 a free one) and return the port.
+
+    Raises Unavailable naming `what` and the address when it cannot be had.
+    """
+    site: web.BaseSite
+    try:
+        if host:
+            site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        else:
+            site = web.SockSite(runner, _everywhere(port), backlog=BACKLOG)
+        await site.start()
+    except OSError as error:
+        raise cannot_listen(error, what, host, port) from error
+    bound: int = runner.addresses[-1][1]
+    return bound
+
+
+def _everywhere(port: int) -> socket.socket:
+    """One socket for every IPv4 and IPv6 address, so that port 0 is one port."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
+def cannot_listen(error: OSError, what: str, host: str, port: int) -> Unavailable:
+    """What to tell the person whose port is taken (or forbidden, or not theirs)."""
+    place = f"{host or '*'}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            reason = f"port {port} is in use by another program; stop it, or choose another port"
+        case errno.EACCES:
+            reason = f"port {port} needs more rights; choose a port from 1024 up"
+        case errno.EADDRNOTAVAIL:
+            reason = f"{host} is no address of this machine"
+        case _:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+    return Unavailable(f"{what} cannot listen on {place}: {reason}")
