@@ -1,0 +1,162 @@
+"""Answers calls from the far end of a stream: Go's net/rpc, server side. Source: gob.md §8."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skywire.errors import LocalProtocolError, RemoteProtocolError, SkywireError, StreamError
+from skywire.streams.stream import Stream
+from skywire.streams.supervise import Tasks
+from skywire.wire.gob_types import GoType, GoTypes
+from skywire.wire.netrpc import Call, ServerSide
+
+log = logging.getLogger(__name__)
+
+MAX_CALLS = 64  # of one connection, running or waiting; then its stream is not read
+MAX_CALL = 1 << 20  # bytes of an argument
+DRAIN_TIME = 5.0  # seconds for running calls to end after the peer has finished sending
+INTERNAL_ERROR = "internal error"
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+
+class GoError(SkywireError):
+    """An error whose text goes to the caller, who may compare it, e.g. "EOF"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`ordered` methods of a connection run one after the other, in the order of their arrival.
+
+    Others run at once and side by side. `argument_type` may be several alternatives.
+    """
+
+    argument_type: GoTypes
+    reply_type: GoType
+    handler: Handler
+    ordered: bool = False
+
+
+class RpcServer:
+    """The methods by full name, e.g. "pty.Start"; serves any number of streams."""
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        max_calls: int = MAX_CALLS,
+        max_message: int = MAX_CALL,
+        drain_time: float = DRAIN_TIME,
+    ) -> None:
+        self._methods = dict(methods)
+        self._arguments = {name: method.argument_type for name, method in methods.items()}
+        self._max_calls = max_calls
+        self._max_message = max_message
+        self._drain_time = drain_time
+
+    async def serve(self, stream: Stream) -> None:
+        """Until the peer is done or breaks the protocol; closes `stream`. Cancel to stop."""
+        connection = _Connection(
+            stream,
+            self._methods,
+            ServerSide(self._arguments, self._max_message),
+            self._max_calls,
+        )
+        await connection.run(self._drain_time)
+
+
+class _Connection:
+    def __init__(
+        self, stream: Stream, methods: dict[str, Method], wire: ServerSide, max_calls: int
+    ) -> None:
+        self._stream = stream
+        self._methods = methods
+        self._wire = wire
+        self._free = asyncio.Semaphore(max_calls)
+        self._max_calls = max_calls
+        self._writing = asyncio.Lock()
+        self._tasks = Tasks("rpc server")
+        self._ordered: asyncio.Queue[Call] = asyncio.Queue()
+        self._worker: asyncio.Task[Any] | None = None
+
+    async def run(self, drain_time: float) -> None:
+        try:
+            await self._read()
+            async with asyncio.timeout(drain_time):
+                for _ in range(self._max_calls):
+                    await self._free.acquire()
+        except TimeoutError:
+            log.debug("rpc calls cancelled peer=%s", self._stream.remote)
+        except RemoteProtocolError as error:
+            log.warning("rpc connection broken by peer=%s error=%s", self._stream.remote, error)
+        except StreamError as error:
+            log.debug("rpc connection ended peer=%s error=%s", self._stream.remote, error)
+        finally:
+            await self._tasks.close()
+            await self._stream.close()
+
+    async def _read(self) -> None:
+        while data := await self._stream.read():
+            self._wire.receive_data(data)
+            while True:
+                await self._free.acquire()
+                call = self._wire.next_call()
+                if call is None:
+                    self._free.release()
+                    break
+                self._start(call)
+
+    def _start(self, call: Call) -> None:
+        method = None if call.refusal else self._methods[call.method]
+        if method is None or not method.ordered:
+            self._tasks.spawn(self._answer(call), name=call.method)
+            return
+        self._ordered.put_nowait(call)  # bounded by `_free`
+        if self._worker is None:
+            self._worker = self._tasks.spawn(self._work(), name="ordered")
+
+    async def _work(self) -> None:
+        while True:
+            await self._answer(await self._ordered.get())
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            if call.refusal:
+                await self._refuse(call, call.refusal)
+                return
+            method = self._methods[call.method]
+            try:
+                value = await method.handler(call.argument)
+            except (SkywireError, TimeoutError) as error:
+                await self._refuse(call, str(error) or type(error).__name__)
+            except Exception:
+                log.exception("rpc handler failed method=%s", call.method)
+                await self._refuse(call, INTERNAL_ERROR)
+            else:
+                await self._reply(call, method.reply_type, value)
+        finally:
+            self._free.release()
+
+    async def _reply(self, call: Call, reply_type: GoType, value: Any) -> None:
+        try:
+            async with self._writing:
+                await self._write(self._wire.reply(call, reply_type, value))
+        except LocalProtocolError:
+            log.exception("rpc reply cannot be sent method=%s", call.method)
+            await self._refuse(call, INTERNAL_ERROR)
+
+    async def _refuse(self, call: Call, text: str) -> None:
+        async with self._writing:
+            await self._write(self._wire.refuse(call, text))
+
+    async def _write(self, data: bytes) -> None:
+        """A connection that cannot be written is over; its reader finds out by the abort."""
+        try:
+            await self._stream.write(data)
+        except StreamError:
+            self._stream.abort()
+        except asyncio.CancelledError:
+            self._stream.abort()
+            raise

@@ -1,0 +1,159 @@
+"""Go's net/rpc over gob: requests and responses ↔ bytes, for both sides. Source: gob.md §8.
+
+Each message is a header and a body. One encoder and one decoder serve a connection for its life,
+so bytes must be written in the order in which they were made.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from skywire.wire import gob
+from skywire.wire.gob_types import ANY, EMPTY, STRING, UINT64, Go, GoType, GoTypes
+
+MAX_ERROR_TEXT = 4096  # characters of an error text that we pass on
+
+
+@dataclass(slots=True)
+class Request:
+    GO_NAME: ClassVar[str] = "Request"
+    service_method: Annotated[str, Go("ServiceMethod", STRING)] = ""
+    seq: Annotated[int, Go("Seq", UINT64)] = 0
+
+
+@dataclass(slots=True)
+class Response:
+    GO_NAME: ClassVar[str] = "Response"
+    service_method: Annotated[str, Go("ServiceMethod", STRING)] = ""
+    seq: Annotated[int, Go("Seq", UINT64)] = 0
+    error: Annotated[str, Go("Error", STRING)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to the call with number `seq`: a value, an error text of the peer's, or `broken`.
+
+    `broken` says why the value could not be decoded; the connection goes on.
+    """
+
+    seq: int
+    value: Any = None
+    error: str = ""
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to answer. `refusal`, if not empty, is the error text to answer with."""
+
+    method: str
+    seq: int
+    argument: Any = None
+    refusal: str = ""
+
+
+class ClientSide:
+    def __init__(self, max_message: int = gob.MAX_MESSAGE) -> None:
+        self._encoder = gob.Encoder()
+        self._decoder = gob.Decoder(max_message)
+        self._header: Response | None = None
+        self._expected: dict[int, GoTypes] = {}
+        self._next_seq = 0
+
+    def call(
+        self, method: str, argument_type: GoType, argument: Any, reply_type: GoTypes
+    ) -> tuple[int, bytes]:
+        """The number of a new call, and the bytes to write for it.
+
+        Raises LocalProtocolError, with nothing done, when the argument is not of its type.
+        """
+        seq = self._next_seq
+        data = self._encoder.encode_all((Request, Request(method, seq)), (argument_type, argument))
+        self._next_seq += 1
+        self._expected[seq] = reply_type
+        return seq, data
+
+    def forget(self, seq: int) -> None:
+        """Nobody waits for this answer any more; it is dropped when it comes."""
+        self._expected.pop(seq, None)
+
+    def receive_data(self, data: bytes) -> list[Reply]:
+        """Raises RemoteProtocolError when the connection cannot go on."""
+        self._decoder.receive_data(data)
+        replies: list[Reply] = []
+        while True:
+            if self._header is None:
+                header = self._decoder.next(Response)
+                if header is gob.NEED_DATA:
+                    return replies
+                self._header = header
+            reply = self._body(self._header)
+            if reply is gob.NEED_DATA:
+                return replies
+            self._header = None
+            if self._expected.pop(reply.seq, None) is not None:
+                replies.append(reply)
+
+    def _body(self, header: Response) -> Any:
+        """The Reply, or NEED_DATA. A body behind an error or an unknown number is dropped."""
+        seq, error = header.seq, header.error[:MAX_ERROR_TEXT]
+        try:
+            value = self._decoder.next(ANY if error else self._expected.get(seq, ANY))
+        except gob.UndecodableValue as reason:
+            return Reply(seq, error=error, broken="" if error else str(reason))
+        if value is gob.NEED_DATA:
+            return value
+        return Reply(seq, error=error) if error else Reply(seq, value)
+
+
+class ServerSide:
+    """`arguments` are the argument types by full method name, e.g. "pty.Start"."""
+
+    def __init__(self, arguments: dict[str, GoTypes], max_message: int = gob.MAX_MESSAGE) -> None:
+        self._arguments = arguments
+        self._services = {name.rpartition(".")[0] for name in arguments}
+        self._encoder = gob.Encoder()
+        self._decoder = gob.Decoder(max_message)
+        self._header: Request | None = None
+
+    def receive_data(self, data: bytes) -> None:
+        self._decoder.receive_data(data)
+
+    def next_call(self) -> Call | None:
+        """The next complete call. Raises RemoteProtocolError when the connection cannot go on."""
+        if self._header is None:
+            header = self._decoder.next(Request)
+            if header is gob.NEED_DATA:
+                return None
+            self._header = header
+        method, seq = self._header.service_method, self._header.seq
+        refusal = self._refusal(method)
+        argument = None
+        try:
+            argument = self._decoder.next(ANY if refusal else self._arguments[method])
+        except gob.UndecodableValue as reason:
+            refusal = refusal or str(reason)
+        if argument is gob.NEED_DATA:
+            return None
+        self._header = None
+        return Call(method, seq, None if refusal else argument, refusal)
+
+    def _refusal(self, method: str) -> str:
+        service, dot, _ = method.rpartition(".")
+        if not dot:
+            return f"rpc: service/method request ill-formed: {method}"
+        if service not in self._services:
+            return f"rpc: can't find service {method}"
+        if method not in self._arguments:
+            return f"rpc: can't find method {method}"
+        return ""
+
+    def reply(self, call: Call, reply_type: GoType, value: Any) -> bytes:
+        """Raises LocalProtocolError, with nothing done, when `value` is no `reply_type`."""
+        return self._encoder.encode_all(
+            (Response, Response(call.method, call.seq)), (reply_type, value)
+        )
+
+    def refuse(self, call: Call, text: str) -> bytes:
+        """An error reply; `text` must not be empty, for that would mean success."""
+        response = Response(call.method, call.seq, text or "unknown error")
+        return self._encoder.encode_all((Response, response), (EMPTY, None))
