@@ -30,6 +30,10 @@ root = RootGroup(
     "Skywire: a mesh network whose addresses are public keys.",
     {
         "cli": cli,
+        "demo": Lazy(
+            "skywire.cli.demo:demo",
+            "Run a private network on this machine: two servers, three nodes, a web page.",
+        ),
         "dmsg": dmsg,
         "keys": keys,
     },

@@ -1,11 +1,10 @@
 """How a command runs its coroutine: which event loop, and what signals do to it.
 
 `run` is for a command with an end; `serve` for one that goes on until SIGINT or SIGTERM. A service
-calls `report_ready` once it answers, for whoever started it (the demo, a test, a service manager).
+calls `platform.ready.report` once it answers, for whoever started it (the demo, a test).
 """
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -17,7 +16,6 @@ from skywire import log
 from skywire.errors import InvalidValue, NotSupported
 
 LOOP_VARIABLE = "SKYWIRE_LOOP"  # asyncio (default) or uvloop
-READY_VARIABLE = "SKYWIRE_READY_FD"  # a descriptor that gets one JSON line, then end of file
 
 _Result = TypeVar("_Result")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -40,20 +38,6 @@ async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
         service = tasks.create_task(work, name="service")
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, service.cancel)
-
-
-def report_ready(**facts: object) -> None:
-    """Tell the starter, if it asked, that the service answers; `facts` are addresses and keys."""
-    descriptor = os.environ.pop(READY_VARIABLE, "")
-    if not descriptor:
-        return
-    try:
-        with open(int(descriptor), "w", encoding="utf-8") as pipe:
-            pipe.write(json.dumps(facts, default=str) + "\n")
-    except (ValueError, OSError) as error:
-        raise InvalidValue(
-            f'{READY_VARIABLE}="{descriptor}": expected the number of an open descriptor'
-        ) from error
 
 
 def log_option(default: str = "info") -> Callable[[_Function], _Function]:

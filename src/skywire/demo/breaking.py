@@ -1,0 +1,56 @@
+"""`skywire demo break`: cut what a terminal hangs on, and watch it come back."""
+
+import os
+import signal
+from enum import Enum
+
+from skywire.crypto.keys import PubKey
+from skywire.demo import plan
+from skywire.demo.state import DemoInfo, PartInfo
+from skywire.dmsg.discovery import DiscoveryClient
+from skywire.errors import NotFound, Unavailable
+
+
+class What(Enum):
+    SERVER = "server"
+    STREAM = "stream"
+    NODE = "node"
+
+
+async def cut(demo: DemoInfo, what: What, node_name: str) -> tuple[PartInfo, str]:
+    """Break what leads to the node. Returns the part that was hit, and what happened to it.
+
+    SERVER kills the dmsg server that the node is reached through; STREAM makes the node drop its
+    dmsg sessions, streams included; NODE kills the node, its shells included.
+    Raises NotFound, Unavailable.
+    """
+    node = demo.part(node_name)
+    if node_name not in plan.NODES:
+        raise NotFound(f'"{node_name}" is no node; expected one of {", ".join(plan.NODES)}')
+    if what is What.STREAM:
+        _signal(node, signal.SIGUSR1)
+        return node, "drops its dmsg sessions, and connects again"
+    hit = await _server_of(demo, node) if what is What.SERVER else node
+    _signal(hit, signal.SIGKILL)
+    return hit, "killed; the demo starts it again in some seconds"
+
+
+async def _server_of(demo: DemoInfo, node: PartInfo) -> PartInfo:
+    """The dmsg server the node told the discovery to be reached through."""
+    async with DiscoveryClient(f"http://{demo.part(plan.DISCOVERY).address}") as discovery:
+        entry = await discovery.entry(PubKey.parse(node.public_key))
+    servers = (entry.client and entry.client.delegated_servers) or ()
+    keys = [str(key) for key in servers]
+    for part in demo.parts:
+        if part.public_key in keys:
+            return part
+    raise Unavailable(f"{node.name} is connected to no dmsg server now; try again")
+
+
+def _signal(part: PartInfo, number: signal.Signals) -> None:
+    if not part.pid:
+        raise Unavailable(f"{part.name} is down; it is started again in some seconds")
+    try:
+        os.kill(part.pid, number)
+    except ProcessLookupError:
+        raise Unavailable(f"{part.name} (pid {part.pid}) has just ended; try again") from None

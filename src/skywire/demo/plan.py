@@ -1,0 +1,196 @@
+"""What the demo consists of: a discovery, two dmsg servers, three nodes; their files and commands.
+
+    discovery ◀── server-1, server-2 ◀── node-a (hypervisor) ◀── node-b, node-c
+
+Everything listens on the loopback address only. Node B and node C are controlled by node A, the
+hypervisor: it may open a terminal on them (`hypervisors` in their configs).
+"""
+
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skywire.config.load import write_private
+from skywire.crypto.keys import PubKey, SecKey
+from skywire.demo.part import Part
+from skywire.demo.state import StateDirectory
+from skywire.errors import Conflict
+
+HOST = "127.0.0.1"
+DISCOVERY = "discovery"
+SERVERS = ("server-1", "server-2")
+HYPERVISOR = "node-a"
+NODES = (HYPERVISOR, "node-b", "node-c")
+_CONFIG = "skywire-config.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """TCP ports; 0 takes a free one."""
+
+    hypervisor: int = 0
+    discovery: int = 0
+    servers: tuple[int, int] = (0, 0)
+
+
+def make_parts(state: StateDirectory, ports: Ports) -> list[Part]:
+    """Write the configs and say what to start. Raises Conflict for a port in use."""
+    keys = state.keys([*SERVERS, *NODES])
+    discovery, server_1, server_2, web, *rpc = choose_ports(
+        [
+            (ports.discovery, "--discovery-port"),
+            *((port, "--server-port") for port in ports.servers),
+            (ports.hypervisor, "--hypervisor-port"),
+            *((0, "") for _ in NODES),
+        ]
+    )
+    discovery_url = f"http://{discovery}"
+    parts = [_discovery(state, discovery)]
+    for name, address in zip(SERVERS, (server_1, server_2), strict=True):
+        parts.append(_server(state, name, keys[name], address, discovery_url))
+    hypervisor_key = str(keys[HYPERVISOR][0])
+    for name, address in zip(NODES, rpc, strict=True):
+        config = _node_config(keys[name], discovery_url, address)
+        if name == HYPERVISOR:
+            config["hypervisor"] = _hypervisor_section(web)
+        else:
+            config["hypervisors"] = [hypervisor_key]
+        _write_config(state.directory(name), config)
+        parts.append(_node(state, name, keys[name][0], web if name == HYPERVISOR else address))
+    return parts
+
+
+def web_url(parts: Sequence[Part]) -> str:
+    (hypervisor,) = (part for part in parts if part.name == HYPERVISOR)
+    return f"http://{hypervisor.address}/"
+
+
+def _discovery(state: StateDirectory, address: str) -> Part:
+    return _part(
+        state,
+        DISCOVERY,
+        "dmsg discovery",
+        ["dmsg", "disc", "--addr", address, "--store", "sqlite:///discovery.db"],
+        address=address,
+    )
+
+
+def _server(
+    state: StateDirectory, name: str, keys: tuple[PubKey, SecKey], address: str, discovery_url: str
+) -> Part:
+    config = {
+        "public_key": str(keys[0]),
+        "secret_key": keys[1].hex(),
+        "discovery": discovery_url,
+        "public_address": address,
+        "local_address": address,
+        "health_endpoint_address": "",
+        "max_sessions": 2048,
+        "log_level": "info",
+    }
+    _write_config(state.directory(name), config)
+    return _part(
+        state,
+        name,
+        "dmsg server",
+        ["dmsg", "server", "start", "--config", _CONFIG],
+        address=address,
+        public_key=keys[0],
+        after=(DISCOVERY,),
+    )
+
+
+def _node(state: StateDirectory, name: str, public_key: PubKey, address: str) -> Part:
+    is_hypervisor = name == HYPERVISOR
+    return _part(
+        state,
+        name,
+        "node, hypervisor" if is_hypervisor else "node",
+        ["visor", "--config", _CONFIG],
+        address=address,
+        public_key=public_key,
+        after=SERVERS if is_hypervisor else (*SERVERS, HYPERVISOR),
+    )
+
+
+def _part(
+    state: StateDirectory,
+    name: str,
+    what: str,
+    arguments: list[str],
+    *,
+    address: str,
+    public_key: PubKey | None = None,
+    after: tuple[str, ...] = (),
+) -> Part:
+    directory = state.directory(name)
+    return Part(
+        name=name,
+        what=what,
+        command=(sys.executable, "-m", "skywire", *arguments),
+        directory=directory,
+        log=directory / "log.txt",
+        address=address,
+        public_key=public_key,
+        after=after,
+    )
+
+
+def _node_config(keys: tuple[PubKey, SecKey], discovery_url: str, rpc: str) -> dict[str, Any]:
+    return {
+        "sk": keys[1].hex(),
+        "pk": str(keys[0]),
+        "dmsg": {"discovery": discovery_url, "sessions_count": 1, "servers": []},
+        "pty": {
+            "dmsg_port": 22,
+            "cli_network": "unix",
+            "cli_address": "pty.sock",  # in the node's directory
+            "whitelist": [],
+            "persistent_sessions": True,
+        },
+        "hypervisors": [],
+        "cli_addr": rpc,
+        "local_path": "local",
+        "log_level": "info",
+    }
+
+
+def _hypervisor_section(web: str) -> dict[str, Any]:
+    return {
+        "db_path": "users.db",
+        "enable_auth": True,
+        "dmsg_port": 46,
+        "http_addr": web,
+        "enable_tls": False,
+    }
+
+
+def _write_config(directory: Path, config: dict[str, Any]) -> None:
+    write_private(directory / _CONFIG, json.dumps(config, indent="\t").encode())
+
+
+def choose_ports(wanted: Sequence[tuple[int, str]]) -> list[str]:
+    """For each port (0: any) and the option it came from, an address that is free now.
+
+    Raises Conflict for a port in use.
+    """
+    addresses = []
+    with ExitStack() as probes:  # all open until the last is found: no port is given twice
+        for port, option in wanted:
+            probe = probes.enter_context(socket.socket())
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the parts will bind
+            try:
+                probe.bind((HOST, port))
+                probe.listen(1)
+            except OSError as error:
+                raise Conflict(
+                    f"{option or 'TCP port'} {port} is not free: {error.strerror}; "
+                    "choose another, or 0 for any"
+                ) from error
+            addresses.append(f"{HOST}:{probe.getsockname()[1]}")
+    return addresses
