@@ -45,7 +45,7 @@ def test_random_pairs_differ_and_are_valid() -> None:
 
 def test_a_number_that_is_no_scalar_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """One number in 2^128 is too large: nobody has seen it happen, so make it happen."""
-    refused = []
+    refused: list[bytes] = []
 
     def picky(raw: bytes) -> bool:
         if len(refused) < 3:

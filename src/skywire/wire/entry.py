@@ -41,7 +41,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     address_ws: str = ""
     available_sessions: int = msgspec.field(name="availableSessions")
     server_type: str = msgspec.field(default="", name="serverType")
-    dht_bootstrap: object = None  # 2026; its type is not known, so it is kept as it came
+    dht_bootstrap: bool | str | tuple[str, ...] | None = None  # 2026; which one is not known
 
     def without_newer_keys(self) -> "ServerInfo":
         return ServerInfo(
@@ -212,7 +212,7 @@ def from_json(value: object) -> Entry:
             address_ws=part.text("address_ws"),
             available_sessions=part.number("availablesessions", -(2**63), 2**63),
             server_type=part.text("servertype"),
-            dht_bootstrap=part.take("dht_bootstrap"),
+            dht_bootstrap=_simple(part.take("dht_bootstrap")),
         )
     return Entry(
         version=fields.text("version"),
@@ -253,6 +253,15 @@ class _Fields:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value < end:
             raise InvalidValue(f"{self._what}: {name} is {value!r:.80}, expected a whole number")
         return value
+
+
+def _simple(value: object) -> bool | str | tuple[str, ...] | None:
+    """A value of a key whose type we do not know; anything deep is dropped like an unknown key."""
+    if isinstance(value, bool | str):
+        return value or None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value) or None
+    return None
 
 
 def _key(value: object) -> PubKey:
