@@ -12,7 +12,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from skywire.errors import RemoteProtocolError
+from skywire.errors import LocalProtocolError, RemoteProtocolError, SkywireError
 from skywire.wire.buffer import Buffer
 from skywire.wire.gob_decode import MAX_SPLITS, Compiler, Split
 from skywire.wire.gob_encode import Encoder
@@ -65,11 +65,14 @@ def decode(t: GoTypes, data: bytes) -> Any:
     """
     try:
         start, wire_id, pos, end = _first_value(data)
-        if start <= MAX_CACHED_PREFIX and (compiler := _known_types(data[:start])) is not None:
+        compiler = _known_types(data[:start]) if start <= MAX_CACHED_PREFIX else None
+        if compiler is not None and wire_id != INTERFACE_ID:
             value, pos = compiler.plan(wire_id, t)(data[:end], pos, 0)
             if pos == end:
                 return value
-    except (IndexError, RemoteProtocolError):
+    except LocalProtocolError:
+        raise  # our `t` is at fault
+    except (IndexError, SkywireError):
         pass  # met again below, and told in the right words
     decoder = Decoder(max_message=len(data))
     decoder.receive_data(data)
@@ -154,7 +157,9 @@ class Decoder:
                 raise RemoteProtocolError(f"gob: {len(self._value) - pos} bytes behind a value")
             except Split as split:
                 self._continue(split.position)
-            except (IndexError, RemoteProtocolError) as error:
+            except LocalProtocolError:
+                raise  # our `t` is at fault
+            except (IndexError, SkywireError) as error:
                 if self._refused:
                     return None
                 self._refused = error  # go over it again, for it may go on in further messages
@@ -207,4 +212,4 @@ class Decoder:
 
 
 def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, RemoteProtocolError) else "gob: a message ends early"
+    return "gob: a message ends early" if isinstance(error, IndexError) else str(error)

@@ -73,12 +73,13 @@ class Split(Exception):
 
 
 def mismatch(types: WireTypes, wire_id: int, t: GoType) -> Mismatch:
-    local, remote = spelling(t), describe(types, wire_id)
+    """The texts are Go's; callers of net/rpc see them."""
     if isinstance(t, type):
         return Mismatch(
-            f"gob: type mismatch in decoder: want struct type {local}; got non-struct ({remote})"
+            f"gob: type mismatch in decoder: want struct type {spelling(t)}; got non-struct"
         )
-    return Mismatch(f"gob: decoding into local type *{local}, received remote type {remote}")
+    remote = describe(types, wire_id)
+    return Mismatch(f"gob: decoding into local type *{spelling(t)}, received remote type {remote}")
 
 
 def _too_deep() -> RemoteProtocolError:
@@ -291,7 +292,7 @@ def _read_uint(data: bytes, pos: int, _: int) -> tuple[int, int]:
 
 def _read_float(data: bytes, pos: int, _: int) -> tuple[float, int]:
     bits, pos = read_uint(data, pos)
-    value: float = _DOUBLE.unpack(bits.to_bytes(8, "little"))[0]
+    value: float = _DOUBLE.unpack(bits.to_bytes(8, "big"))[0]
     return value, pos
 
 
@@ -437,13 +438,15 @@ def _dict_reader(table: list[tuple[str, Reader]]) -> Reader:
 
 def _struct_reader(cls: type, table: list[tuple[int, Reader]]) -> Reader:
     layout = struct_type(cls)
-    constants, defaults, size = layout.constants, layout.defaults, len(table)
+    defaults, factories, size = layout.defaults, layout.factories, len(table)
 
     def read(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
         if depth >= MAX_DEPTH:
             raise _too_deep()
         depth += 1
-        values = [*constants] if constants is not None else [make() for make in defaults]
+        values = [*defaults]
+        for index, make in factories:
+            values[index] = make()
         number = -1
         while True:
             delta = data[pos]

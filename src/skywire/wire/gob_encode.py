@@ -44,7 +44,7 @@ FIRST_ID = 64  # of a type defined on a stream; the reference's first one in a f
 
 Writer: TypeAlias = Callable[[bytearray, Any, "Encoder"], None]
 
-_DOUBLE = struct.Struct("<d")
+_DOUBLE = struct.Struct("<d")  # read as a big-endian number: the bytes are reversed
 _SMALL = tuple(bytes((n,)) if n < 128 else bytes((0xFF, n)) for n in range(256))
 _ONE_BYTE = _SMALL.__getitem__
 
@@ -176,7 +176,8 @@ class Encoder:
             self._ids[t] = FIRST_ID + len(self._ids)
             self._names[t] = name
             for field in _fields(t):
-                self._allocate(field.type, bare_name(field.type) or spelling(field.type))
+                target = _pointed_at(field.type)
+                self._allocate(target, bare_name(target) or spelling(target))
         return self._ids[t]
 
     def _define(self, t: GoType) -> None:
@@ -281,7 +282,7 @@ def _write_bool(out: bytearray, value: Any, _: Encoder) -> None:
 
 
 def _write_float(out: bytearray, value: float, _: Encoder) -> None:
-    put_uint(out, int.from_bytes(_DOUBLE.pack(value), "little"))
+    put_uint(out, int.from_bytes(_DOUBLE.pack(value), "big"))
 
 
 def _write_bytes(out: bytearray, value: bytes | None, _: Encoder) -> None:

@@ -21,14 +21,15 @@ Struct example (Go: `type Addr struct { PK cipher.PubKey; Port uint16 }`):
         port: Annotated[int, Go("Port", UINT16)] = 0
 
 The Go name is `GO_NAME` ("Addr" or "dmsg.Addr") or else the class name. Fields without `Go` are
-not on the wire. A recursive class writes its annotation as a string.
+not on the wire. A field that is not on the wire means Go's zero value, so that must be the default
+(None will do for a list or a dict). A recursive class writes its annotation as a string.
 """
 
 import struct as binary
 import uuid
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias, get_args, get_origin, get_type_hints
 
 from skywire.crypto.keys import NULL_KEY, PubKey
@@ -146,11 +147,14 @@ class StructField:
 
 @dataclass(frozen=True, slots=True)
 class StructType:
-    """What `struct_type` finds in a dataclass. `defaults` has one maker for each Python field."""
+    """What `struct_type` finds in a dataclass, in the order of its fields.
+
+    A blank value is built from `defaults`, with `factories` for the places of mutable ones.
+    """
 
     fields: tuple[StructField, ...]
-    defaults: tuple[Callable[[], Any], ...]
-    constants: tuple[Any, ...] | None  # the same as values, when none of them is mutable
+    defaults: tuple[Any, ...]
+    factories: tuple[tuple[int, Callable[[], Any]], ...]
 
 
 @cache
@@ -160,29 +164,34 @@ def struct_type(cls: type) -> StructType:
         raise LocalProtocolError(f"{cls!r} is no Go type: expected a dataclass or a descriptor")
     hints = get_type_hints(cls, include_extras=True)
     found: list[StructField] = []
-    defaults: list[Callable[[], Any]] = []
-    constants: list[Any] | None = []
+    defaults: list[Any] = []
+    factories: list[tuple[int, Callable[[], Any]]] = []
     for index, field in enumerate(fields(cls)):
+        where = f"{cls.__name__}.{field.name}"
         go = _annotation(hints[field.name])
         if not field.init or field.kw_only:
-            raise LocalProtocolError(f"{cls.__name__}.{field.name} must be an ordinary init field")
+            raise LocalProtocolError(f"{where} must be an ordinary argument of the constructor")
         if go is not None:
             found.append(StructField(index, field.name, go.name, go.type))
+        default = None if field.default is MISSING else field.default
         if field.default_factory is not MISSING:
-            defaults.append(field.default_factory)
-            constants = None
-        elif field.default is not MISSING:
-            defaults.append(_constant(field.default))
-            if constants is not None:
-                constants.append(field.default)
-        elif go is not None and go.type is not cls:
-            defaults.append(lambda t=go.type: zero(t))  # type: ignore[misc]
-            constants = None
-        else:
-            raise LocalProtocolError(f"{cls.__name__}.{field.name} needs a default")
-    return StructType(
-        tuple(found), tuple(defaults), None if constants is None else tuple(constants)
-    )
+            factories.append((index, field.default_factory))
+        elif field.default is MISSING and go is not None:
+            factories.append((index, partial(zero, go.type)))
+        elif field.default is MISSING:
+            raise LocalProtocolError(f"{where} is not on the wire and needs a default")
+        elif go is not None and not _is_zero(go.type, default):
+            raise LocalProtocolError(
+                f"{where} has the default {default!r}, not the zero value of {spelling(go.type)}"
+            )
+        defaults.append(default)
+    return StructType(tuple(found), tuple(defaults), tuple(factories))
+
+
+def _is_zero(t: GoType, value: Any) -> bool:
+    if isinstance(t, Pointer):
+        return value is None or _is_zero(t.target, value)
+    return value is None or (not isinstance(t, type) and bool(value == zero(t)))
 
 
 def _annotation(hint: Any) -> Go | None:
@@ -191,10 +200,6 @@ def _annotation(hint: Any) -> Go | None:
             if isinstance(extra, Go):
                 return extra
     return None
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
 
 
 def zero(t: GoType) -> Any:
@@ -210,7 +215,11 @@ def zero(t: GoType) -> Any:
             return None
         case Array(elem=elem, length=length):
             return bytes(length) if elem == UINT8 else [zero(elem) for _ in range(length)]
-    return t(*(make() for make in struct_type(t).defaults))
+    layout = struct_type(t)
+    values = [*layout.defaults]
+    for index, make in layout.factories:
+        values[index] = make()
+    return t(*values)
 
 
 def spelling(t: GoType) -> str:
