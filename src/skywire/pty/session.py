@@ -1,0 +1,154 @@
+"""A shell that outlives its viewers: scrollback, follow, detach, size. Source: pty.md §6."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from skywire.crypto.keys import PubKey
+from skywire.pty.ring import RING_SIZE, Ring
+from skywire.pty.shell import CHUNK, Shell, ShellOutput
+from skywire.pty.types import CLOSED_PIPE, STOPPED, WinSize
+from skywire.rpc.server import GoError
+
+LOSSLESS_LIMIT = RING_SIZE - 2 * CHUNK  # unread bytes at which a lossless session stops pumping
+
+StartShell = Callable[[ShellOutput], Shell]
+
+
+class Follower:
+    """One viewer's place in the output. Made by `Session.follow`."""
+
+    def __init__(self, session: "Session", position: int) -> None:
+        self.session = session
+        self.position = position
+        self.size: WinSize | None = None  # as this viewer set it last
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._closed = False
+        self._interrupted = False
+
+    async def read(self, size: int) -> bytes:
+        """At most `size` bytes of output; waits for the first. Output that was overrun is skipped.
+
+        Raises GoError with the reason of the end, once all that is kept has been read.
+        """
+        while True:
+            if self._interrupted:
+                raise GoError(CLOSED_PIPE)
+            data = self.session.take(self, size)
+            if data:
+                return data
+            if self.session.end is not None:
+                raise GoError(self.session.end)
+            if self._closed:
+                raise GoError(CLOSED_PIPE)
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.add(waiting)
+            try:
+                await waiting
+            finally:
+                self._waiting.discard(waiting)
+
+    def wake(self) -> None:
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def interrupt(self) -> None:
+        """End the reads that wait, and later ones: nobody is there to take their answers."""
+        self._interrupted = True
+        self.wake()
+
+    def close(self) -> None:
+        """Detach: the shell goes on. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self.session.unfollow(self)
+            self.wake()
+
+
+class Session:
+    """Owns a shell. `start` is called once, with the session as the shell's output.
+
+    A `lossless` session has one follower and waits for it: the shell stands still rather than have
+    its output overrun (the classic connection). Times are seconds of `clock`.
+    """
+
+    def __init__(
+        self,
+        owner: PubKey,
+        start: StartShell,
+        *,
+        lossless: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.owner = owner
+        self.id = ""  # as the registry named it
+        self.end: str | None = None  # why there will be no more output
+        self._lossless = lossless
+        self._clock = clock
+        self._ring = Ring()
+        self._followers: set[Follower] = set()
+        self._detached_at: float | None = None  # when the last follower left
+        self._size: WinSize | None = None
+        self._shell = start(self)
+
+    # What the shell calls.
+
+    def receive_output(self, data: bytes) -> None:
+        if self.end is not None:
+            return
+        self._ring.append(data)
+        for follower in self._followers:
+            follower.wake()
+        if self._lossless and self._unread() > LOSSLESS_LIMIT:
+            self._shell.pause()
+
+    def receive_end(self, reason: str) -> None:
+        if self.end is None:
+            self.end = reason
+            for follower in self._followers:
+                follower.wake()
+
+    # What viewers call.
+
+    def follow(self, *, replay: bool = False) -> Follower:
+        """A new viewer: from now on, or from the oldest byte that is kept."""
+        follower = Follower(self, self._ring.oldest if replay else self._ring.total)
+        self._followers.add(follower)
+        return follower
+
+    def unfollow(self, follower: Follower) -> None:
+        self._followers.discard(follower)
+        if not self._followers:
+            self._detached_at = self._clock()
+            self._shell.resume()
+
+    def take(self, follower: Follower, size: int) -> bytes:
+        data, follower.position = self._ring.read(follower.position, size)
+        if self._lossless and self._unread() <= LOSSLESS_LIMIT // 2:
+            self._shell.resume()
+        return data
+
+    def _unread(self) -> int:
+        return max((self._ring.total - one.position for one in self._followers), default=0)
+
+    async def write(self, follower: Follower, data: bytes) -> None:
+        """Type `data`. A viewer whose size differs from the current one sets its own first."""
+        if follower.size is not None and follower.size != self._size:
+            self.resize(follower, follower.size)
+        await self._shell.write(data)
+
+    def resize(self, follower: Follower, size: WinSize) -> None:
+        follower.size = self._size = size
+        self._shell.resize(size)
+
+    def idle(self, now: float) -> float:
+        """Seconds without a viewer; 0 while there is one, and before the first one came."""
+        if self._followers or self._detached_at is None:
+            return 0.0
+        return now - self._detached_at
+
+    async def stop(self) -> None:
+        """End the shell; viewers see the end after the output that is kept. Idempotent."""
+        self.receive_end(STOPPED)
+        await self._shell.stop()
