@@ -2,6 +2,7 @@
 
 import os
 import sys
+from getpass import getpass
 from pathlib import Path
 
 import click
@@ -58,8 +59,10 @@ def pk(as_json: bool) -> None:
     The secret key is read from standard input, 64 hexadecimal characters: skywire keys pk < FILE
     """
     if sys.stdin.isatty():
-        output.say("Secret key, then Enter:")
-    public = SecKey.parse(sys.stdin.readline(MAX_INPUT).strip()).public()
+        secret = getpass("Secret key: ", stream=sys.stderr)
+    else:
+        secret = sys.stdin.readline(MAX_INPUT)
+    public = SecKey.parse(secret.strip()).public()
     output.emit({"public_key": public}, as_json=as_json, text=str(public))
 
 

@@ -35,6 +35,7 @@ root = RootGroup(
             "Run a private network on this machine: two servers, three nodes, a web page.",
         ),
         "dmsg": dmsg,
+        "doc": Lazy("skywire.cli.docs:doc", "Print the command reference, in Markdown."),
         "keys": keys,
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

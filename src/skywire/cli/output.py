@@ -124,7 +124,7 @@ def describe(error: BaseException) -> Failure | None:
 def _usage(error: click.UsageError) -> str:
     if error.ctx is None:
         return error.format_message()
-    return f'{error.format_message()}  See "{error.ctx.command_path} --help".'
+    return f'{error.format_message()} See "{error.ctx.command_path} --help".'
 
 
 def json_wanted(arguments: Sequence[str]) -> bool:

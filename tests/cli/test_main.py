@@ -1,0 +1,141 @@
+"""The command tree: quick, complete, and clear about every failure."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from skywire import __version__
+from skywire.cli.docs import walk
+from skywire.cli.lazy import Lazy, LazyGroup
+from skywire.cli.main import root
+
+HELP_LIMIT = 0.150  # seconds of processor time for `skywire --help`
+PROMPT = "Secret key: "
+SKYWIRE = [sys.executable, "-m", "skywire"]
+
+
+def groups(group: LazyGroup) -> Iterator[LazyGroup]:
+    yield group
+    for entry in group.lazy.values():
+        if isinstance(entry, LazyGroup):
+            yield from groups(entry)
+
+
+LAZY = [
+    pytest.param(name, entry, id=f"{group.name} {name}")
+    for group in groups(root)
+    for name, entry in group.lazy.items()
+    if isinstance(entry, Lazy)
+]
+
+
+@pytest.mark.parametrize(("name", "entry"), LAZY)
+def test_the_table_says_what_the_command_says(name: str, entry: Lazy) -> None:
+    command = entry.load()
+    assert isinstance(command, click.Command)
+    assert command.get_short_help_str(limit=200) == entry.help
+    assert command.hidden == entry.hidden
+
+
+def test_every_command_and_option_is_explained() -> None:
+    for context in walk(click.Context(root, info_name="skywire")):
+        command = context.command
+        assert command.help, context.command_path
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert parameter.help, f"{context.command_path} {parameter.opts}"
+
+
+def test_help_is_quick_and_imports_no_network_library() -> None:
+    program = (
+        "import sys\n"
+        "from skywire.cli.main import root\n"
+        "try: root.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "bad = {'aiohttp', 'asyncio', 'cryptography', 'rich', 'msgspec'} & set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)\n"
+    )
+    best = float("inf")
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0, done.stderr
+        assert "keys" in done.stdout
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        best = min(best, used)
+    assert best < HELP_LIMIT
+
+
+@pytest.mark.parametrize("option", ["-v", "--version"])
+def test_version(option: str) -> None:
+    result = CliRunner().invoke(root, [option])
+    assert (result.exit_code, result.stdout) == (0, f"skywire version v{__version__}\n")
+
+
+def test_a_bare_group_shows_its_help() -> None:
+    result = CliRunner().invoke(root, ["keys"])
+    assert result.exit_code == 0
+    assert "Make new key pairs." in result.stdout
+
+
+def test_an_unknown_command_names_the_known_ones() -> None:
+    result = CliRunner().invoke(root, ["keys", "make"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert 'no command "make" in "skywire keys"; expected one of check, gen, pk.' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_python_m_runs_the_same_program() -> None:
+    done = subprocess.run([*SKYWIRE, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"skywire version v{__version__}\n")
+
+
+def test_ctrl_c_is_silent_and_has_its_exit_code() -> None:
+    master, terminal = os.openpty()
+    with subprocess.Popen(
+        [*SKYWIRE, "keys", "pk"],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # no terminal but this one
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.read(len(PROMPT)) == PROMPT
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    os.close(master)
+    os.close(terminal)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.strip() == ""
+
+
+def test_a_reader_who_leaves_early_is_no_error() -> None:
+    with subprocess.Popen(
+        [*SKYWIRE, "keys", "gen", "-n", "3000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_a_failure_in_json_is_json_on_stderr() -> None:
+    result = CliRunner().invoke(root, ["keys", "check", "xyz", "--json"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    error = json.loads(result.stderr)
+    assert error["code"] == "invalid_value"
+    assert '"xyz"' in error["error"]

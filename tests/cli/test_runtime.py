@@ -1,0 +1,90 @@
+"""Which event loop runs a command, and what signals do to it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from skywire.cli import runtime
+from skywire.errors import InvalidValue
+
+
+async def name_of_loop() -> str:
+    return type(asyncio.get_running_loop()).__module__
+
+
+def test_the_loop_of_the_standard_library_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(runtime.LOOP_VARIABLE, raising=False)
+    assert runtime.run(name_of_loop()).startswith("asyncio")
+
+
+def test_uvloop_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(runtime.LOOP_VARIABLE, "uvloop")
+    assert runtime.run(name_of_loop()).startswith("uvloop")
+
+
+def test_another_loop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(runtime.LOOP_VARIABLE, "trio")
+    work = name_of_loop()
+    with pytest.raises(InvalidValue, match='SKYWIRE_LOOP="trio": expected asyncio or uvloop'):
+        runtime.run(work)
+    work.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_service_ends_in_order_at_a_signal(number: signal.Signals) -> None:
+    steps = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0)
+            steps.append("cleaned up")
+
+    runtime.serve(work())
+    assert steps == ["cleaned up"]
+
+
+def test_a_service_that_fails_raises() -> None:
+    async def work() -> None:
+        raise InvalidValue("no")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        runtime.serve(work())
+    assert caught.group_contains(InvalidValue, match="no")
+
+
+def test_a_failed_service_has_an_exit_code_and_one_line() -> None:
+    program = (
+        "import click\n"
+        "from skywire.cli import runtime\n"
+        "from skywire.cli.lazy import RootGroup\n"
+        "from skywire.errors import Conflict\n"
+        "async def work(): raise Conflict('port 80 is in use')\n"
+        "@click.command()\n"
+        "@runtime.log_option()\n"
+        "def go(): runtime.serve(work())\n"
+        "RootGroup('skywire', 'Test.', {'go': go}).main(['go', '--loglvl', 'warn'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "Error: port 80 is in use\n")
+
+
+def test_a_bad_log_level_is_bad_usage() -> None:
+    program = (
+        "import click\n"
+        "from skywire.cli import runtime\n"
+        "from skywire.cli.lazy import RootGroup\n"
+        "@click.command()\n"
+        "@runtime.log_option()\n"
+        "def go(): pass\n"
+        "RootGroup('skywire', 'Test.', {'go': go}).main(['go', '--loglvl', 'loud'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'invalid log level "loud"' in done.stderr
