@@ -1,16 +1,13 @@
 """Small stand-ins for the parts of the demo: Python programs of a few lines."""
 
-import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-
-import psutil
 
 from skywire.demo.part import Part
 from skywire.demo.progress import Progress
+from skywire.testing.processes import alive
 
 READY = "import os, signal, time; from skywire.platform import ready; ready.report()\n"
 WAIT = "signal.pause()\n"
@@ -54,27 +51,13 @@ class Events(Progress):
         self.events.append(("note", text))
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 def wait_until_dead(pid: int, limit: float = 8.0) -> bool:
     deadline = time.monotonic() + limit
-    while is_alive(pid):
+    while alive(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
-
-
-async def until(condition: Callable[[], object], limit: float = 10.0) -> None:
-    """Raises TimeoutError when `condition` does not come true within `limit` seconds."""
-    async with asyncio.timeout(limit):
-        while not condition():  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.01)
 
 
 def pid_from(file: Path) -> int:

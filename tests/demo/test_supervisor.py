@@ -8,22 +8,21 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from skywire.demo import part as part_module
 from skywire.demo.supervisor import Supervisor
 from skywire.errors import Unavailable
+from skywire.testing.processes import alive, children
+from skywire.testing.wait import eventually
 from tests.demo.fakes import (
     READY,
     WAIT,
     Events,
     environment,
-    is_alive,
     part,
     pid_from,
     steady,
-    until,
     wait_until_dead,
 )
 
@@ -47,11 +46,11 @@ async def test_each_part_waits_for_those_it_needs(tmp_path: Path) -> None:
     async with Supervisor(parts, events) as supervisor:
         await supervisor.start()
         pids = [supervisor.pid(each.name) for each in parts]
-        assert all(map(is_alive, pids))
+        assert all(map(alive, pids))
     assert events.events == [
         (event, name) for name in ("discovery", "server", "node") for event in ("starting", "ready")
     ]
-    assert not any(map(is_alive, pids))
+    assert not any(map(alive, pids))
 
 
 async def test_a_part_that_fails_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
@@ -64,7 +63,7 @@ async def test_a_part_that_fails_is_named_with_the_end_of_its_log(tmp_path: Path
     assert text.startswith("server-1 (fake) did not come up: exit code 1.")
     assert "one" in text
     assert text.endswith("port 80 is in use")
-    assert not psutil.Process().children(recursive=True)
+    assert children() == []
 
 
 async def test_the_log_of_an_earlier_run_is_not_shown(tmp_path: Path) -> None:
@@ -110,11 +109,9 @@ async def test_a_part_that_dies_later_is_started_again(tmp_path: Path) -> None:
         await supervisor.start()
         first = supervisor.pid("server")
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(10):
-            while supervisor.pid("server") in (0, first):
-                changed.clear()
-                await changed.wait()
-        assert is_alive(supervisor.pid("server"))
+        await eventually(lambda: supervisor.pid("server") not in (0, first))
+        assert changed.is_set()
+        assert alive(supervisor.pid("server"))
     assert ("down: killed by SIGKILL", "server") in events.events
 
 
@@ -132,7 +129,7 @@ async def test_a_part_that_cannot_come_back_is_tried_again(tmp_path: Path) -> No
     ) as supervisor:
         await supervisor.start()
         starts = tmp_path / "starts"
-        await until(lambda: starts.stat().st_size == 3 and supervisor.pid("moody"))
+        await eventually(lambda: starts.stat().st_size == 3 and supervisor.pid("moody"))
     whys = [event for event, _ in events.events if event.startswith("down")]
     assert whys[0] == "down: exit code 0"
     assert "not now" in whys[1]
@@ -148,7 +145,7 @@ async def test_the_end_leaves_no_process_however_naughty(
     async with Supervisor([each], Events()) as supervisor:
         await supervisor.start()
         child = pid_from(tmp_path / "child")
-        assert is_alive(child)
+        assert alive(child)
     assert wait_until_dead(child)
 
 
@@ -158,8 +155,8 @@ async def test_what_a_killed_part_left_behind_ends_with_the_demo(tmp_path: Path)
         await supervisor.start()
         os.kill(supervisor.pid("node"), signal.SIGKILL)
         child = pid_from(tmp_path / "child")
-        await until(lambda: not supervisor.pid("node"))
-        assert is_alive(child)
+        await eventually(lambda: not supervisor.pid("node"))
+        assert alive(child)
     assert wait_until_dead(child)
 
 
@@ -170,7 +167,7 @@ async def test_processes_of_others_in_the_same_program_are_spared(tmp_path: Path
     try:
         async with Supervisor([steady(tmp_path, "node")], Events()) as supervisor:
             await supervisor.start()
-        assert is_alive(other.pid)
+        assert alive(other.pid)
     finally:
         other.kill()
         await other.wait()

@@ -1,1 +1,1 @@
-
+"""Commands, tables, JSON: what people type."""

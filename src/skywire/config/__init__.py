@@ -1,1 +1,1 @@
-
+"""The configuration file: Go's keys, read tolerantly, rewritten without loss."""

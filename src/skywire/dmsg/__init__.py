@@ -1,1 +1,1 @@
-
+"""Streams between public keys, through a relay server."""

@@ -1,1 +1,1 @@
-
+"""HTTP over TCP and over any stream, one code path."""

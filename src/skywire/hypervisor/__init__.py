@@ -1,1 +1,1 @@
-
+"""The web page that watches and operates visors."""

@@ -1,1 +1,1 @@
-
+"""The operating system: processes, pseudo-terminals, readiness."""

@@ -1,1 +1,1 @@
-
+"""Shells on nodes: hosts, clients, sessions that outlive their viewers."""

@@ -1,1 +1,1 @@
-
+"""Go's net/rpc over any stream."""

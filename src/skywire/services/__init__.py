@@ -1,1 +1,1 @@
-
+"""The network's directories."""

@@ -1,1 +1,1 @@
-
+"""Where services keep things."""

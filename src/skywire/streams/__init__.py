@@ -1,1 +1,1 @@
-
+"""The Stream interface, its carriers and wrappers; asyncio lives here and above."""

@@ -1,1 +1,1 @@
-
+"""Fakes and harnesses for our tests and for authors of apps; shipped."""
