@@ -1,0 +1,46 @@
+"""A shell without a terminal, for tests of everything above it."""
+
+from skywire.pty.shell import ShellOutput
+from skywire.pty.types import NATURAL_END, WinSize
+
+
+class FakeShell:
+    """`FakeShell` itself is a `StartShell`. Output comes from `print`; input is kept in `typed`."""
+
+    def __init__(self, output: ShellOutput) -> None:
+        self._output = output
+        self.typed = b""
+        self.sizes: list[WinSize] = []
+        self.paused = False
+        self.stops = 0
+
+    def print(self, data: bytes) -> None:
+        self._output.receive_output(data)
+
+    def exit(self) -> None:
+        self._output.receive_end(NATURAL_END)
+
+    async def write(self, data: bytes) -> None:
+        self.typed += data
+
+    def resize(self, size: WinSize) -> None:
+        self.sizes.append(size)
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    async def stop(self) -> None:
+        self.stops += 1
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
