@@ -1,5 +1,6 @@
 """Public keys, secret keys and signatures as bytes with a text form. Source: dmsg.md §1, §2."""
 
+from functools import cached_property
 from typing import Self
 
 from skywire.crypto import curve
@@ -70,8 +71,6 @@ NULL_KEY = PubKey(bytes(PUBLIC_KEY_SIZE))
 class SecKey(bytes):
     """32 bytes, 0 < k < n. `str` and `repr` hide it; `hex()` shows it on purpose."""
 
-    __slots__ = ()
-
     def __new__(cls, raw: bytes) -> Self:
         if len(raw) != SECRET_KEY_SIZE or not curve.is_scalar(raw):
             raise InvalidValue("invalid secret key: expected 32 bytes, a number 0 < k < n")
@@ -82,8 +81,16 @@ class SecKey(bytes):
         """From 64 hexadecimal characters, either case. Raises InvalidValue, never with the text."""
         return cls(_unhex(text, SECRET_KEY_SIZE, "secret key"))
 
+    @cached_property
+    def loaded(self) -> object:
+        """For `curve` only: the key as the library wants it, kept because making it is slow."""
+        return curve.load(self)
+
     def public(self) -> PubKey:
         return PubKey(curve.public_key(self))
+
+    def __reduce__(self) -> tuple[type["SecKey"], tuple[bytes]]:
+        return SecKey, (bytes(self),)
 
     def __str__(self) -> str:
         return "SecKey(hidden)"
