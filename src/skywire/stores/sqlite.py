@@ -34,9 +34,9 @@ class Database:
         try:
             self._writer = self._connect()
             try:
-                _migrate(self._writer)
+                _migrate(self._writer, path)
                 self._reader = self._writer if path == MEMORY else self._connect()
-            except sqlite3.Error:
+            except (sqlite3.Error, Unavailable):
                 self._writer.close()
                 raise
         except sqlite3.Error as error:
@@ -100,16 +100,26 @@ class Database:
         await self.close()
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Run the sections of schema.sql that the file has not seen. Always writes, as a test."""
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Run the sections of schema.sql that the file has not seen. Always writes, as a test.
+
+    Raises Unavailable for a file of a later release.
+    """
     text = resources.files("skywire.stores").joinpath("schema.sql").read_text()
     sections = re.split(r"^-- version (\d+).*$", text, flags=re.MULTILINE)[1:]
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        newest = 0
         for number, section in zip(map(int, sections[::2]), sections[1::2], strict=True):
             if number > version:
                 for statement in section.split(";\n"):
                     connection.execute(statement)
                 version = number
+            newest = number
+        if version > newest:
+            raise Unavailable(
+                f"database {path} has version {version}, this release knows {newest}: "
+                "use a later release, or another file"
+            )
         connection.execute(f"PRAGMA user_version = {version}")
