@@ -9,7 +9,13 @@ import click
 from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
 
-dmsg = LazyGroup("dmsg", "Streams between public keys, through relay servers.", {})
+dmsg = LazyGroup(
+    "dmsg",
+    "Streams between public keys, through relay servers.",
+    {
+        "server": Lazy("skywire.cli.dmsg_server:server", "Run a relay server."),
+    },
+)
 
 cli_pty = LazyGroup("pty", "Shells on nodes.", {})
 

@@ -9,7 +9,7 @@ import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ _PTY_KEYS = ("pty", "dmsgpty")  # 2026, 2024
 _NULL_MEANS_OFF = {"pty", "hypervisor"}
 _SECRET = re.compile(r"(^|\.)(sk|hash_key|block_key|secret_key|passcode)$")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
 class ConfigFile:
@@ -69,6 +72,15 @@ class ConfigFile:
         values: dict[str, Any] = msgspec.to_builtins(config, enc_hook=_to_text)
         values[_pty_key(self._document)] = values.pop("pty")
         return values
+
+
+def parse_struct(text: bytes | str, source: str, kind: type[_Struct]) -> _Struct:
+    """A whole JSON document as `kind`. Raises InvalidValue naming `source`, the key, its value."""
+    document = _parse_json(text, source)
+    try:
+        return msgspec.convert(_without_null(document), kind, dec_hook=_from_text)
+    except msgspec.ValidationError as error:
+        raise InvalidValue(f"{source}: {_explain(str(error), document, '')}") from error
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -399,4 +399,4 @@ def split_host_port(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
         raise InvalidValue(f'"{address[:80]}" is no server address: expected host:port')
-    return host.strip("[]") or "127.0.0.1", int(port)
+    return host.strip("[]"), int(port)
