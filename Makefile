@@ -4,7 +4,7 @@
 #   make test     lint, types, layers and all tests
 #   make lint     the first three of these
 #   make bench    measure; one JSON line per figure
-#   make docs     write the command reference again
+#   make docs     write the reference again
 #   make clean    remove what these made
 
 PYTHON ?= python3
@@ -64,7 +64,8 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/installed
-	$(BIN)/skywire doc --output docs/reference/commands.md
+	$(BIN)/skywire doc commands --output docs/reference/commands.md
+	$(BIN)/skywire doc config --output docs/reference/configuration.md
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \

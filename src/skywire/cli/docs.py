@@ -1,9 +1,14 @@
-"""`skywire doc`: the command reference, written from the commands themselves."""
+"""`skywire doc`: the reference, written from the commands and the configuration themselves."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
+from msgspec import inspect
+
+from skywire.config.model import VisorConfig
 
 WIDTH = 88  # columns of the help texts, whatever the terminal
 
@@ -18,7 +23,22 @@ Exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
 """
 
 
+_CONFIG_HEAD = """\
+# The configuration of a node
+
+Written by `make docs` from `skywire/config/model.py`: change that, not this file.
+
+A JSON file, `skywire-config.json` by default, with the keys of the Go programs: the same file runs
+either. A key that is missing has its default; keys not listed here are kept and not used. Durations
+are texts like `"12h"`, or nanoseconds; an address is `"host:port"` or `":port"`.
+
+| key | type | default | |
+|---|---|---|---|
+"""
+
+
 @click.command()
+@click.argument("what", type=click.Choice(["commands", "config"]), default="commands")
 @click.option(
     "-o",
     "--output",
@@ -27,9 +47,10 @@ Exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
     help="Write to this file instead of standard output.",
 )
 @click.pass_context
-def doc(context: click.Context, file: Path | None) -> None:
-    """Print the command reference, in Markdown."""
-    text = reference(context.find_root().command)
+def doc(context: click.Context, what: str, file: Path | None) -> None:
+    """Print the reference of the commands or of the configuration, in Markdown."""
+    root = context.find_root().command
+    text = command_reference(root) if what == "commands" else config_reference()
     if file is None:
         click.echo(text, nl=False)
     else:
@@ -37,7 +58,58 @@ def doc(context: click.Context, file: Path | None) -> None:
         file.write_text(text, encoding="utf-8")
 
 
-def reference(root: click.Command) -> str:
+def config_reference() -> str:
+    """A table of every key, in Markdown."""
+    return _CONFIG_HEAD + "".join(_rows(VisorConfig, ""))
+
+
+def _rows(struct: type[msgspec.Struct], prefix: str) -> Iterator[str]:
+    info = inspect.type_info(struct)
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(f"{struct} is no Struct")
+    for field in info.fields:
+        description = ""
+        kind = field.type
+        if isinstance(kind, inspect.Metadata):
+            description = (kind.extra_json_schema or {}).get("description", "")
+            kind = kind.type
+        section = _section(kind)
+        if section is None:
+            default = "" if field.required else f"`{_default(field)}`"
+            yield f"| `{prefix}{field.name}` | {_kind(kind)} | {default} | {description} |\n"
+        else:
+            yield from _rows(section, f"{prefix}{field.name}.")
+
+
+def _section(kind: inspect.Type) -> type[msgspec.Struct] | None:
+    """The Struct of a key that is an object, or an object or null."""
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return next((each.cls for each in options if isinstance(each, inspect.StructType)), None)
+
+
+def _default(field: inspect.Field) -> str:
+    value: Any = field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def _kind(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.CustomType):
+        names = {"SecKey": "64 hex digits", "PubKey": "66 hex digits", "HostPort": "address"}
+        return names.get(kind.cls.__name__, kind.cls.__name__.lower())
+    if isinstance(kind, inspect.ListType):
+        return f"list of {_kind(kind.item_type)}"
+    names = {
+        "BoolType": "true/false",
+        "IntType": "number",
+        "StrType": "text",
+        "DictType": "objects",
+    }
+    return names[type(kind).__name__]
+
+
+def command_reference(root: click.Command) -> str:
     """The help of every command that is not hidden, in Markdown."""
     name = root.name or ""
     context = click.Context(

@@ -38,12 +38,6 @@ class LazyGroup(click.Group):
         self.lazy = dict(lazy)
         self.params.append(output.json_flag())
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args:
-            click.echo(ctx.get_help())
-            ctx.exit()
-        return super().parse_args(ctx, args)
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.lazy)
 
@@ -57,8 +51,9 @@ class LazyGroup(click.Group):
             entry = self.lazy[name]
             text = entry.help if isinstance(entry, Lazy) else entry.get_short_help_str(limit=200)
             rows.append((name, text))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
     def _shown(self, ctx: click.Context) -> list[str]:
         return [name for name in self.list_commands(ctx) if not self.lazy[name].hidden]
@@ -86,6 +81,9 @@ class RootGroup(LazyGroup):
         try:
             code = super().main(arguments, prog_name or "skywire", **extra)
             sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:  # a group without a command
+            click.echo(error.format_message())
+            code = 0
         except BrokenPipeError:  # the reader has seen enough: `skywire … | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = output.EXIT_FAILURE

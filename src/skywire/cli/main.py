@@ -41,7 +41,10 @@ root = RootGroup(
             "Run a private network on this machine: two servers, three nodes, a web page.",
         ),
         "dmsg": dmsg,
-        "doc": Lazy("skywire.cli.docs:doc", "Print the command reference, in Markdown."),
+        "doc": Lazy(
+            "skywire.cli.docs:doc",
+            "Print the reference of the commands or of the configuration, in Markdown.",
+        ),
         "keys": keys,
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

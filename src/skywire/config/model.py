@@ -44,8 +44,8 @@ class CookieConfig(msgspec.Struct, frozen=True, kw_only=True):
     expires_duration: Annotated[Duration, Meta(description="how long a login lasts")] = Duration(
         12 * 3600
     )
-    path: str = "/"
-    domain: str = ""
+    path: Annotated[str, Meta(description="path of the login cookie")] = "/"
+    domain: Annotated[str, Meta(description="domain of the login cookie")] = ""
 
 
 class HypervisorConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,17 +55,17 @@ class HypervisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     cookies: CookieConfig = CookieConfig()
     dmsg_port: Annotated[Port, Meta(description="dmsg port that visors dial")] = 46
     http_addr: Annotated[HostPort, Meta(description="where the web pages are")] = HostPort(":8000")
-    enable_tls: bool = False
-    tls_cert_file: str = "./ssl/cert.pem"
-    tls_key_file: str = "./ssl/key.pem"
+    enable_tls: Annotated[bool, Meta(description="serve the pages by HTTPS")] = False
+    tls_cert_file: Annotated[str, Meta(description="certificate, PEM")] = "./ssl/cert.pem"
+    tls_key_file: Annotated[str, Meta(description="its private key, PEM")] = "./ssl/key.pem"
 
 
 class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`pk` always belongs to `sk`; `pty` and `hypervisor` are None when the part is off."""
 
-    sk: SecKey
-    pk: PubKey
-    version: str = "unknown"
+    sk: Annotated[SecKey, Meta(description="secret key; without one, a new pair at each start")]
+    pk: Annotated[PubKey, Meta(description="its public key; may be left out")]
+    version: Annotated[str, Meta(description="version that wrote the file")] = "unknown"
     dmsg: DmsgConfig = DmsgConfig()
     pty: PtyConfig | None = PtyConfig()
     hypervisors: Annotated[list[PubKey], Meta(description="who may control this visor")] = []
@@ -73,5 +73,5 @@ class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     cli_addr: Annotated[HostPort, Meta(description="TCP address for the command line")] = HostPort(
         "localhost:3435"
     )
-    log_level: str = "info"
+    log_level: Annotated[str, Meta(description="debug, info, warn or error")] = "info"
     local_path: Annotated[str, Meta(description="directory for files of this visor")] = "./local"
