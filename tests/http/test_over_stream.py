@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.errors import DialFailed, InvalidValue
 from skywire.http.over_stream import (
@@ -24,13 +23,7 @@ from skywire.http.over_stream import (
 from skywire.streams.stream import Address, Stream
 from skywire.streams.tcp import listen_tcp
 from skywire.testing.listener import MemoryListener
-
-SERVER = deterministic_key_pair(b"server")[0]  # fixed: they become part of test names
-CLIENT = deterministic_key_pair(b"client")[0]
-
-
-def listener_on(port: int = 80, chunk: int = 65536) -> MemoryListener:
-    return MemoryListener(Address.dmsg(SERVER, port), Address.dmsg(CLIENT, 49152), chunk)
+from tests.http.serving import CLIENT, SERVER, listener_on
 
 
 async def show(request: web.Request) -> web.Response:
