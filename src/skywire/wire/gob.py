@@ -74,7 +74,7 @@ def decode(t: GoTypes, data: bytes) -> Any:
         raise  # our `t` is at fault
     except (IndexError, SkywireError):
         pass  # met again below, and told in the right words
-    decoder = Decoder(max_message=len(data))
+    decoder = Decoder(max_message=max(len(data), MAX_MESSAGE))
     decoder.receive_data(data)
     if (found := decoder.next(t)) is NEED_DATA:
         raise RemoteProtocolError("gob: the data ends before the first value is complete")

@@ -45,6 +45,14 @@ FIRST_ID = 64  # of a type defined on a stream; the reference's first one in a f
 Writer: TypeAlias = Callable[[bytearray, Any, "Encoder"], None]
 
 _DOUBLE = struct.Struct("<d")  # read as a big-endian number: the bytes are reversed
+_WRONG_VALUE = (
+    ArithmeticError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    RecursionError,
+)
 _SMALL = tuple(bytes((n,)) if n < 128 else bytes((0xFF, n)) for n in range(256))
 _ONE_BYTE = _SMALL.__getitem__
 
@@ -109,10 +117,10 @@ class Encoder:
         try:
             for t, value in values:
                 self._encode(out, t, value)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except _WRONG_VALUE as error:
             self._forget(*known)
             raise LocalProtocolError(f"cannot encode as {spelling(t)}: {error}") from error
-        except (SkywireError, RecursionError):
+        except SkywireError:
             self._forget(*known)
             raise
         return bytes(out)

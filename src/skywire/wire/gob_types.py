@@ -248,9 +248,9 @@ def bare_name(t: GoType) -> str:
     return "" if isinstance(t, Pointer | Basic) else spelling(t).rpartition(".")[2]
 
 
-_TIME = binary.Struct("!BqiH")
+_TIME = binary.Struct("!Bqih")
 _YEAR_1 = -62_135_596_800  # Unix seconds of Go's zero time
-_UTC = 0xFFFF
+_UTC = -1  # minutes
 
 
 class GoTime(NamedTuple):
@@ -268,9 +268,11 @@ class GoTime(NamedTuple):
         return self.seconds * 1_000_000_000 + self.nanoseconds
 
     def dump(self) -> bytes:
-        minutes, rest = (0, 0) if self.zone is None else divmod(self.zone, 60)
-        zone = _UTC if self.zone is None else minutes & 0xFFFF
-        head = _TIME.pack(2 if rest else 1, self.seconds - _YEAR_1, self.nanoseconds, zone)
+        """Raises ValueError for a zone or a time that Go cannot write."""
+        minutes, rest = (_UTC, 0) if self.zone is None else divmod(self.zone, 60)
+        if self.zone is not None and (minutes == _UTC or not -0x8000 <= minutes < 0x8000):
+            raise ValueError(f"a time zone of {self.zone} seconds")
+        head = _TIME.pack(2 if rest else 1, self.seconds - _YEAR_1, self.nanoseconds, minutes)
         return head + bytes((rest,)) if rest else head
 
     @classmethod
@@ -282,8 +284,8 @@ class GoTime(NamedTuple):
         if not 0 <= nanoseconds < 1_000_000_000:
             raise InvalidValue(f"a time with {nanoseconds} nanoseconds")
         rest = int.from_bytes(raw[_TIME.size :], "big", signed=True)
-        offset = (minutes - 0x10000 if minutes & 0x8000 else minutes) * 60 + rest
-        return cls(seconds + _YEAR_1, nanoseconds, None if minutes == _UTC else offset)
+        zone = None if minutes == _UTC else minutes * 60 + rest
+        return cls(seconds + _YEAR_1, nanoseconds, zone)
 
 
 ZERO_TIME = GoTime(_YEAR_1)
