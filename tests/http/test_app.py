@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 
 from skywire.errors import Conflict, Forbidden, InvalidValue, NotFound, Unavailable
 from skywire.http import app as http
-from skywire.metrics import Registry
+from skywire.metrics import CONTENT_TYPE, Registry
 
 ERRORS = {
     "invalid": InvalidValue("a value"),
@@ -21,7 +21,7 @@ ERRORS = {
     "slower": TimeoutError(),
     "bug": RuntimeError("a secret"),
     "moved": web.HTTPFound("/elsewhere"),
-    "teapot": web.HTTPImATeapot(),
+    "gone": web.HTTPGone(),
 }
 
 
@@ -48,7 +48,7 @@ async def served(host: str = "127.0.0.1") -> AsyncIterator[tuple[ClientSession, 
     )
     async with http.running(app) as runner, ClientSession() as session:
         port = await http.listen(runner, host, 0, what="test")
-        yield session, f"http://{'localhost' if not host else host}:{port}"
+        yield session, f"http://{host or 'localhost'}:{port}"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ async def served(host: str = "127.0.0.1") -> AsyncIterator[tuple[ClientSession, 
         ("slow", 504, "no answer within 5 s"),
         ("slower", 504, "timed out"),
         ("bug", 500, "internal error"),
-        ("teapot", 418, "I'm a teapot"),
+        ("gone", 410, "Gone"),
     ],
 )
 async def test_a_failure_becomes_json(which: str, status: int, text: str) -> None:
@@ -97,7 +97,7 @@ async def test_health_and_metrics() -> None:
             assert body["dmsg_address"] == "key:80"
             assert body["dmsg_servers"] == ["one"]
         async with session.get(f"{url}/metrics") as response:
-            assert response.headers["Content-Type"] == http.CONTENT_TYPE
+            assert response.headers["Content-Type"] == CONTENT_TYPE
             assert "requests_total 1\n" in await response.text()
 
 

@@ -23,6 +23,7 @@ from skywire.errors import (
     AuthenticationFailed,
     Conflict,
     InvalidValue,
+    LocalProtocolError,
     NotFound,
     RemoteProtocolError,
     SkywireError,
@@ -176,27 +177,32 @@ class DiscoveryClient:
         self, method: str, path: str, body: bytes | None = None
     ) -> tuple[int, bytes]:
         """Status and body of the answer. Raises Unavailable after the last attempt."""
+        if self._session is None:
+            raise LocalProtocolError('use a DiscoveryClient with "async with"')
         backoff = Backoff(0.1, 1.0, factor=3.0, jitter=0.2)
-        for attempt in range(1, self._attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
+            last = attempt >= self._attempts
             try:
-                status, answer = await self._attempt(method, path, body)
+                status, answer = await self._attempt(self._session, method, path, body)
             except (ClientError, SkywireError, TimeoutError, OSError) as error:
-                reason = f"no answer within {self._timeout:g} s" if _is_timeout(error) else error
-                if attempt == self._attempts:
+                timed_out = isinstance(error, TimeoutError)
+                reason = f"no answer within {self._timeout:g} s" if timed_out else error
+                if last:
                     raise Unavailable(
                         f"discovery {self.url} cannot be asked: {reason} (tried {attempt} times)"
                     ) from error
                 log.debug("discovery retry url=%s attempt=%d error=%s", self.url, attempt, reason)
             else:
-                if status < 500 or attempt == self._attempts:
+                if last or status < 500:
                     return status, answer
             await asyncio.sleep(backoff.next())
-        raise AssertionError("attempts is at least 1")
 
-    async def _attempt(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-        if self._session is None:
-            raise InvalidValue('use a DiscoveryClient with "async with"')
-        async with self._session.request(
+    async def _attempt(
+        self, session: ClientSession, method: str, path: str, body: bytes | None
+    ) -> tuple[int, bytes]:
+        async with session.request(
             method, self.url + BASE_PATH + path, data=body, headers=JSON, allow_redirects=False
         ) as response:
             answer = bytearray()
@@ -225,10 +231,6 @@ class DiscoveryClient:
         if text == BAD_INPUT or text.startswith(wire.VALIDATION):
             return InvalidValue(full)
         return Unavailable(full)
-
-
-def _is_timeout(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError)
 
 
 class _Message(msgspec.Struct):
