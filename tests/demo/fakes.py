@@ -11,6 +11,7 @@ from skywire.testing.processes import alive
 
 READY = "import os, signal, time; from skywire.platform import ready; ready.report()\n"
 WAIT = "signal.pause()\n"
+SILENT = "import time; time.sleep(60)\n"
 
 
 def part(directory: Path, name: str, code: str, after: tuple[str, ...] = ()) -> Part:
