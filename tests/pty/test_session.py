@@ -184,13 +184,19 @@ async def test_a_lossless_session_waits_for_its_reader() -> None:
     assert not shell.paused, "nobody left to wait for"
 
 
-async def test_an_interrupted_reader_stays_a_viewer() -> None:
-    session, _, clock = new_session()
-    follower = session.follow()
-    reading = asyncio.ensure_future(follower.read(1))
-    await asyncio.sleep(0)
-    follower.interrupt()
+async def test_a_program_that_does_not_read_fails_its_writer_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("skywire.pty.session.WRITE_TIMEOUT", 0.01)
+    session, shell, _ = new_session()
+    follower, other = session.follow(), session.follow()
+    shell.blocked = True
+    for _ in range(3):  # the first waits, the others find it blocked still
+        with pytest.raises(GoError, match=r"^short write$"):
+            await session.write(follower, b"x")
+    assert shell.typed == b"x"
     with pytest.raises(GoError):
-        await reading
-    clock.now += 1
-    assert session.idle(clock.now) == 0
+        await session.write(other, b"y")
+    shell.blocked = False
+    await session.write(follower, b"z")
+    assert shell.typed == b"xyz"

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from skywire.crypto.keys import PubKey
 from skywire.pty.ring import RING_SIZE, Ring
 from skywire.pty.shell import CHUNK, Shell, ShellOutput
-from skywire.pty.types import CLOSED_PIPE, STOPPED, WinSize
+from skywire.pty.types import CLOSED_PIPE, SHORT_WRITE, STOPPED, WinSize
 from skywire.rpc.server import GoError
 
 LOSSLESS_LIMIT = RING_SIZE - 2 * CHUNK  # unread bytes at which a lossless session stops pumping
+WRITE_TIMEOUT = 30.0  # seconds; a viewer whose calls all wait could not even be seen leaving
 
 StartShell = Callable[[ShellOutput], Shell]
 
@@ -22,9 +23,9 @@ class Follower:
         self.session = session
         self.position = position
         self.size: WinSize | None = None  # as this viewer set it last
+        self.stuck = False  # the last write was given up
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
-        self._interrupted = False
 
     async def read(self, size: int) -> bytes:
         """At most `size` bytes of output; waits for the first. Output that was overrun is skipped.
@@ -32,8 +33,6 @@ class Follower:
         Raises GoError with the reason of the end, once all that is kept has been read.
         """
         while True:
-            if self._interrupted:
-                raise GoError(CLOSED_PIPE)
             data = self.session.take(self, size)
             if data:
                 return data
@@ -52,11 +51,6 @@ class Follower:
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
-
-    def interrupt(self) -> None:
-        """End the reads that wait, and later ones: nobody is there to take their answers."""
-        self._interrupted = True
-        self.wake()
 
     def close(self) -> None:
         """Detach: the shell goes on. Idempotent."""
@@ -133,10 +127,21 @@ class Session:
         return max((self._ring.total - one.position for one in self._followers), default=0)
 
     async def write(self, follower: Follower, data: bytes) -> None:
-        """Type `data`. A viewer whose size differs from the current one sets its own first."""
+        """Type `data`. A viewer whose size differs from the current one sets its own first.
+
+        Raises GoError when the program does not read its input for `WRITE_TIMEOUT`.
+        """
         if follower.size is not None and follower.size != self._size:
             self.resize(follower, follower.size)
-        await self._shell.write(data)
+        if follower.stuck and self._shell.blocked:
+            raise GoError(SHORT_WRITE)
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await self._shell.write(data)
+        except TimeoutError:
+            follower.stuck = True
+            raise GoError(SHORT_WRITE) from None
+        follower.stuck = False
 
     def resize(self, follower: Follower, size: WinSize) -> None:
         follower.size = self._size = size

@@ -40,6 +40,11 @@ class Shell(Protocol):
         """Returns when the terminal has taken all of `data`, or the program has ended."""
         ...
 
+    @property
+    def blocked(self) -> bool:
+        """Input waits because the program does not read it."""
+        ...
+
     def resize(self, size: WinSize) -> None: ...
 
     def pause(self) -> None:
@@ -141,6 +146,10 @@ class TerminalShell:
             self._loop.add_writer(self._master, self._feed)
         self._input.append(waiting)
         await waiting.taken  # cancelled: `_feed` skips it
+
+    @property
+    def blocked(self) -> bool:
+        return bool(self._input)
 
     def _put(self, data: memoryview) -> int:
         """How many bytes the terminal took; all of them when nobody is there to read them."""

@@ -1,9 +1,23 @@
 """What crosses the wire of a pty connection: Go types, URIs, error texts. Source: pty.md §2, §3."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
 
-from skywire.wire.gob_types import BOOL, BYTES, INT, INT64, STRING, UINT16, Go, Pointer, Slice
+from skywire.wire.gob_types import (
+    BOOL,
+    BYTES,
+    EMPTY,
+    INT,
+    INT64,
+    PUBKEY,
+    STRING,
+    UINT16,
+    Go,
+    GoType,
+    Pointer,
+    Slice,
+)
 
 PTY_URI = "dmsgpty/pty"
 PROXY_URI = "dmsgpty/proxy"
@@ -17,6 +31,7 @@ SESSION_OF_ANOTHER = "dmsgpty: session owned by a different public key"  # Go; n
 NATURAL_END = "read /dev/ptmx: input/output error"  # the shell exited by itself
 STOPPED = "EOF"  # the shell was stopped
 CLOSED_PIPE = "io: read/write on closed pipe"
+SHORT_WRITE = "short write"  # the program does not read its input
 OLD_HOST = ("can't find method", "can't find service")  # parts of an older host's answer
 
 MAX_READ = 65536  # bytes of one Read reply
@@ -69,3 +84,24 @@ class CommandExecResult:
     exit_code: Annotated[int, Go("ExitCode", INT)] = 0
     timed_out: Annotated[bool, Go("TimedOut", BOOL)] = False
     duration_ms: Annotated[int, Go("DurationMS", INT64)] = 0
+
+
+KEYS = Slice(PUBKEY)
+
+SIGNATURES: Final = MappingProxyType[str, tuple[GoType, GoType]](
+    {
+        "pty.Start": (CommandReq, EMPTY),
+        "pty.Stop": (EMPTY, EMPTY),
+        "pty.Read": (INT, BYTES),
+        "pty.Write": (BYTES, INT),
+        "pty.SetPtySize": (WinSize, EMPTY),
+        "pty.Ping": (EMPTY, EMPTY),  # 2026
+        "pty.Exec": (CommandExecReq, CommandExecResult),  # 2026
+        "pty.StartSession": (CommandReq, STRING),  # with persistence only
+        "pty.Attach": (STRING, EMPTY),  # with persistence only
+        "whitelist.Whitelist": (EMPTY, KEYS),
+        "whitelist.WhitelistAdd": (KEYS, EMPTY),
+        "whitelist.WhitelistRemove": (KEYS, EMPTY),
+    }
+)
+"""Argument and reply type of each method."""

@@ -30,13 +30,15 @@ class GoError(SkywireError):
 class Method:
     """`ordered` methods of a connection run one after the other, in the order of their arrival.
 
-    Others run at once and side by side. `argument_type` may be several alternatives.
+    Others run at once and side by side. `argument_type` may be several alternatives. `for_peer`
+    methods only wait for something to tell the peer: they are cancelled when it has finished.
     """
 
     argument_type: GoTypes
     reply_type: GoType
     handler: Handler
     ordered: bool = False
+    for_peer: bool = False
 
 
 class RpcServer:
@@ -80,10 +82,13 @@ class _Connection:
         self._tasks = Tasks("rpc server")
         self._ordered: asyncio.Queue[Call] = asyncio.Queue()
         self._worker: asyncio.Task[Any] | None = None
+        self._for_peer: set[asyncio.Task[Any]] = set()
 
     async def run(self, drain_time: float) -> None:
         try:
             await self._read()
+            for task in self._for_peer:
+                task.cancel()
             async with asyncio.timeout(drain_time):
                 for _ in range(self._max_calls):
                     await self._free.acquire()
@@ -111,33 +116,41 @@ class _Connection:
     def _start(self, call: Call) -> None:
         method = None if call.refusal else self._methods[call.method]
         if method is None or not method.ordered:
-            self._tasks.spawn(self._answer(call), name=call.method)
+            task = self._tasks.spawn(self._answer(call), name=call.method)
+            task.add_done_callback(self._answered)
+            if method is not None and method.for_peer:
+                self._for_peer.add(task)
             return
         self._ordered.put_nowait(call)  # bounded by `_free`
         if self._worker is None:
             self._worker = self._tasks.spawn(self._work(), name="ordered")
 
+    def _answered(self, task: asyncio.Task[Any]) -> None:
+        self._for_peer.discard(task)
+        self._free.release()
+
     async def _work(self) -> None:
         while True:
-            await self._answer(await self._ordered.get())
+            call = await self._ordered.get()
+            try:
+                await self._answer(call)
+            finally:
+                self._free.release()
 
     async def _answer(self, call: Call) -> None:
+        if call.refusal:
+            await self._refuse(call, call.refusal)
+            return
+        method = self._methods[call.method]
         try:
-            if call.refusal:
-                await self._refuse(call, call.refusal)
-                return
-            method = self._methods[call.method]
-            try:
-                value = await method.handler(call.argument)
-            except (SkywireError, TimeoutError) as error:
-                await self._refuse(call, str(error) or type(error).__name__)
-            except Exception:
-                log.exception("rpc handler failed method=%s", call.method)
-                await self._refuse(call, INTERNAL_ERROR)
-            else:
-                await self._reply(call, method.reply_type, value)
-        finally:
-            self._free.release()
+            value = await method.handler(call.argument)
+        except (SkywireError, TimeoutError) as error:
+            await self._refuse(call, str(error) or type(error).__name__)
+        except Exception:
+            log.exception("rpc handler failed method=%s", call.method)
+            await self._refuse(call, INTERNAL_ERROR)
+        else:
+            await self._reply(call, method.reply_type, value)
 
     async def _reply(self, call: Call, reply_type: GoType, value: Any) -> None:
         try:

@@ -1,5 +1,7 @@
 """A shell without a terminal, for tests of everything above it."""
 
+import asyncio
+
 from skywire.pty.shell import ShellOutput
 from skywire.pty.types import NATURAL_END, WinSize
 
@@ -12,6 +14,7 @@ class FakeShell:
         self.typed = b""
         self.sizes: list[WinSize] = []
         self.paused = False
+        self.blocked = False  # then a write waits for ever
         self.stops = 0
 
     def print(self, data: bytes) -> None:
@@ -22,6 +25,8 @@ class FakeShell:
 
     async def write(self, data: bytes) -> None:
         self.typed += data
+        if self.blocked:
+            await asyncio.get_running_loop().create_future()
 
     def resize(self, size: WinSize) -> None:
         self.sizes.append(size)

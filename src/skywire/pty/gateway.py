@@ -1,0 +1,144 @@
+"""The service `pty` of one connection. Source: pty.md §3.2, §6.4.
+
+Classic: the shell dies with the connection. With a registry: it is kept, and can be attached again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from skywire.crypto.keys import PubKey
+from skywire.pty.registry import Registry
+from skywire.pty.session import Follower, Session
+from skywire.pty.types import (
+    ALREADY_RUNNING,
+    MAX_READ,
+    NOT_RUNNING,
+    SIGNATURES,
+    CommandExecReq,
+    CommandExecResult,
+    CommandReq,
+    WinSize,
+)
+from skywire.rpc.server import GoError, Handler, Method
+
+StartSession = Callable[[PubKey, CommandReq], Session]
+Execute = Callable[[CommandExecReq], Awaitable[CommandExecResult]]
+
+
+class Gateway:
+    """`owner` is the peer's authenticated key; the null key for the control socket.
+
+    `start` makes a session, `stop_later` stops one in the background. Call `close` at the end of
+    the connection.
+    """
+
+    def __init__(
+        self,
+        owner: PubKey,
+        *,
+        start: StartSession,
+        execute: Execute,
+        registry: Registry | None,
+        clock: Callable[[], float],
+        stop_later: Callable[[Session], None],
+    ) -> None:
+        self._owner = owner
+        self._start_session = start
+        self._execute = execute
+        self._registry = registry
+        self._clock = clock
+        self._stop_later = stop_later
+        self._follower: Follower | None = None
+
+    def methods(self) -> dict[str, Method]:
+        handlers: dict[str, Handler] = {
+            "pty.Start": self.start,
+            "pty.Stop": self.stop,
+            "pty.Read": self.read,
+            "pty.Write": self.write,
+            "pty.SetPtySize": self.set_size,
+            "pty.Ping": ping,
+            "pty.Exec": self._execute,
+        }
+        if self._registry is not None:
+            handlers["pty.StartSession"] = self.start_session
+            handlers["pty.Attach"] = self.attach
+        return methods_of(handlers)
+
+    async def start(self, request: CommandReq) -> None:
+        await self.start_session(request)
+
+    async def start_session(self, request: CommandReq) -> str:
+        """The session's id; "" without persistence."""
+        if self._follower is not None:
+            raise GoError(ALREADY_RUNNING)
+        if self._registry is not None and (old := self._registry.make_room(self._clock())):
+            self._stop_later(old)
+        session = self._start_session(self._owner, request)
+        name = self._registry.add(session) if self._registry is not None else ""
+        self._follower = session.follow()
+        self._follower.size = request.size
+        return name
+
+    async def attach(self, name: str) -> None:
+        if self._follower is not None:
+            raise GoError(ALREADY_RUNNING)
+        if self._registry is not None:
+            self._follower = self._registry.get(name, self._owner).follow(replay=True)
+
+    def _running(self) -> Follower:
+        if self._follower is None:
+            raise GoError(NOT_RUNNING)
+        return self._follower
+
+    async def stop(self, _: None = None) -> None:
+        """End the shell, for all its viewers. Afterwards another one may be started."""
+        follower = self._running()
+        self._follower = None
+        follower.close()
+        if self._registry is not None:
+            self._registry.remove(follower.session.id)
+        await follower.session.stop()
+
+    async def read(self, size: int) -> bytes:
+        check_read_size(size)
+        return await self._running().read(min(size, MAX_READ))
+
+    async def write(self, data: bytes) -> int:
+        follower = self._running()
+        await follower.session.write(follower, data)
+        return len(data)
+
+    async def set_size(self, size: WinSize) -> None:
+        follower = self._running()
+        follower.session.resize(follower, size)
+
+    async def close(self) -> None:
+        """The connection is over: leave a kept session, stop another."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.close()
+            if self._registry is None:
+                await follower.session.stop()
+
+
+def check_read_size(size: int) -> None:
+    """Raises GoError. (A negative size crashes a 2024 host: never pass one on.)"""
+    if size <= 0:
+        raise GoError(f"invalid read size: {size}")
+
+
+async def ping(_: None) -> None:
+    """Keeps the stream from idling out."""
+
+
+def methods_of(handlers: Mapping[str, Handler]) -> dict[str, Method]:
+    """Write calls run in the order of their arrival: Go clients send them without waiting."""
+    return {
+        name: Method(
+            *SIGNATURES[name],
+            handler,
+            ordered=name == "pty.Write",
+            for_peer=name == "pty.Read",
+        )
+        for name, handler in handlers.items()
+    }

@@ -1,0 +1,44 @@
+"""Both ends of the hello that opens a pty connection. Source: pty.md §2."""
+
+from contextlib import suppress
+
+from skywire.errors import Refused, StreamError, StreamReset
+from skywire.streams.stream import Stream
+from skywire.wire.pty_mux import ACCEPTED, encode_request
+
+REJECTED_TEXT = "request rejected by remote dmsgpty-host"
+
+
+async def request_service(stream: Stream, uri: str) -> None:
+    """Ask for `uri`. Raises Refused, or StreamReset; the caller sets the deadline."""
+    request = encode_request(uri)
+    with suppress(StreamError):  # a host may answer an unknown key and close before we have asked
+        await stream.write(request)
+    try:
+        answer = await stream.read(1)
+    except StreamError as error:
+        raise StreamReset(f"failed to read response: {error}") from error
+    if not answer:
+        raise StreamReset("failed to read response: EOF")
+    if answer != ACCEPTED:
+        raise Refused(
+            f"{REJECTED_TEXT}: {stream.remote} does not offer {uri.partition('?')[0]} to this key "
+            "(is it in the whitelist there?)",
+            reason=REJECTED_TEXT,
+        )
+
+
+async def receive_request(stream: Stream) -> bytes:
+    """The URI asked for. Raises StreamError; the caller sets the deadline."""
+    size = (await _read_exactly(stream, 1))[0]
+    return await _read_exactly(stream, size)
+
+
+async def _read_exactly(stream: Stream, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = await stream.read(size - len(data))
+        if not part:
+            raise StreamReset("the peer left before it had asked for a service")
+        data += part
+    return data
