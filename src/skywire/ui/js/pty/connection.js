@@ -1,0 +1,315 @@
+// The websocket of one terminal, connected again whenever it breaks.
+//
+//   connecting ──▶ opening ──▶ open          the shell is there
+//       ▲             │          │
+//       └── waiting ◀─┴──────────┤           broken: another try follows by itself
+//                                └──▶ ended  the shell ended or refuses us: a key tries again
+
+import { recall, remember } from "../storage.js";
+import { Backoff } from "./backoff.js";
+
+const HEALTHY = 10_000; // ms open, after which the back-off starts afresh
+const CONNECT_LIMIT = 12_000; // ms for the websocket itself
+const OPEN_LIMIT = 45_000; // ms for the shell; the server dials for 17 s at most
+const SILENCE_LIMIT = 45_000; // ms; the server reports the round trip every 10 s
+const ACK_SIZE = 5_000; // bytes parsed before the server hears of it
+
+/** @typedef {"connecting" | "opening" | "open" | "waiting" | "ended"} State */
+
+/**
+ * @typedef {object} Events
+ * @property {() => void} onState `state`, `text`, `retryAt`, `via` or `rtt` changed
+ * @property {(attached: boolean, replaced: boolean, host: string) => void} onShell a shell is
+ *   there; attached: its output follows from the start; replaced: it is not the one we had
+ * @property {(data: Uint8Array, parsed: () => void) => void} onOutput call `parsed` when it is
+ * @property {() => {cols: number, rows: number}} size
+ */
+
+export class Connection {
+  /** @type {State} */
+  state = "connecting";
+  /** Why it is not open, or "". */
+  text = "";
+  /** When the next try comes, in ms since the epoch. */
+  retryAt = 0;
+  /** When it was opened, in ms since the epoch. */
+  openedAt = 0;
+  /** The network that carries it. */
+  via = "";
+  /** @type {number | null} ms to the shell's host and back */
+  rtt = null;
+
+  /** @type {Events} */
+  #events;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  #backoff = new Backoff();
+  #timer = 0;
+  #key = `skywire.pty:${location.pathname}`;
+  #query = new URLSearchParams(location.search);
+  #commandsDue = this.#query.has("commands");
+  #hadShell = false;
+  /** Output before the shell is there: the server's status and error lines. */
+  /** @type {Uint8Array[]} */
+  #prelude = [];
+  #showErrors = true;
+  #parsed = 0;
+  #lastMessage = 0;
+
+  /** @param {Events} events */
+  constructor(events) {
+    this.#events = events;
+    addEventListener("online", () => this.#hurry());
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#hurry();
+    });
+    setInterval(() => this.#checkSilence(), 5_000);
+  }
+
+  /** Try now, because a person asked. */
+  retry() {
+    if (this.state === "waiting" || this.state === "ended") {
+      this.#showErrors = true;
+      this.connect();
+    }
+  }
+
+  connect() {
+    this.#drop();
+    const socket = new WebSocket(this.#address());
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    this.#prelude = [];
+    this.#parsed = 0;
+    /** @type {{reason: string, text: string} | null} */
+    let goodbye = null;
+    let reached = false;
+
+    socket.onopen = () => {
+      reached = true;
+      this.#commandsDue = false;
+      this.#lastMessage = Date.now();
+      this.resize();
+      this.#limit(OPEN_LIMIT, "no shell in time");
+      this.#set("opening");
+    };
+    socket.onmessage = ({ data }) => {
+      this.#lastMessage = Date.now();
+      if (typeof data !== "string") {
+        this.#receive(new Uint8Array(data));
+        return;
+      }
+      const message = parse(data);
+      if (message?.type === "closed") goodbye = message;
+      else if (message) this.#control(message);
+    };
+    socket.onclose = ({ code }) => {
+      if (this.#socket !== socket) return;
+      this.#socket = null;
+      clearTimeout(this.#timer);
+      if (goodbye) this.#parting(goodbye);
+      else if (reached) this.#wait(code === 1001 ? "the server closed it" : "connection lost");
+      else void this.#unreachable();
+    };
+    this.#limit(CONNECT_LIMIT, "no answer");
+    this.#set("connecting");
+  }
+
+  /**
+   * Keyboard input; a key while there is no connection asks for one.
+   * @param {Uint8Array<ArrayBuffer>} bytes
+   */
+  send(bytes) {
+    if (this.state === "waiting" || this.state === "ended") this.retry();
+    else if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+  }
+
+  resize() {
+    const { cols, rows } = this.#events.size();
+    this.#sendText({ type: "resize", cols, rows });
+  }
+
+  #address() {
+    const query = new URLSearchParams({ flow: "1" });
+    const scheme = this.#query.get("scheme");
+    if (scheme !== null) query.set("scheme", scheme);
+    if (this.#commandsDue) query.set("commands", this.#query.get("commands") ?? "");
+    const sid = recall("session", this.#key);
+    if (sid !== null) query.set("sid", sid);
+    const protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    return `${protocol}//${location.host}${location.pathname}?${query}`;
+  }
+
+  /** @param {Record<string, unknown>} message */
+  #control(message) {
+    if (message.type === "session") {
+      remember("session", this.#key, String(message.id));
+    } else if (message.type === "open") {
+      this.#open(message.attached === true, String(message.via), String(message.host));
+    } else if (message.type === "link") {
+      this.rtt = Number(message.rtt_ms);
+      this.#events.onState();
+    }
+  }
+
+  /**
+   * @param {boolean} attached
+   * @param {string} via
+   * @param {string} host
+   */
+  #open(attached, via, host) {
+    const expected = this.#hadShell || recall("session", this.#key) !== null;
+    if (!attached) remember("session", this.#key, null);
+    this.#prelude = [];
+    this.#hadShell = true;
+    this.#forgetCommands();
+    this.via = via;
+    this.rtt = null;
+    this.openedAt = Date.now();
+    this.#showErrors = false;
+    this.#limit(HEALTHY, null);
+    this.#events.onShell(attached, expected && !attached, host);
+    this.#set("open");
+  }
+
+  /** A reload must not type them again. */
+  #forgetCommands() {
+    if (!this.#query.has("commands")) return;
+    const url = new URL(location.href);
+    url.searchParams.delete("commands");
+    history.replaceState(null, "", url);
+  }
+
+  /** @param {Uint8Array} data */
+  #receive(data) {
+    if (this.state === "opening") {
+      this.#prelude.push(data);
+      this.#parsed += data.byteLength;
+      return;
+    }
+    this.#show(data);
+  }
+
+  /** @param {Uint8Array} data */
+  #show(data) {
+    const socket = this.#socket;
+    this.#events.onOutput(data, () => {
+      if (socket !== this.#socket) return;
+      this.#parsed += data.byteLength;
+      if (this.#parsed < ACK_SIZE) return;
+      this.#sendText({ type: "ack", chars: this.#parsed });
+      this.#parsed = 0;
+    });
+  }
+
+  /** @param {{reason: string, text: string}} goodbye */
+  #parting({ reason, text }) {
+    if (this.#showErrors && (reason === "refused" || reason === "unreachable")) {
+      for (const data of this.#prelude) this.#show(data);
+    }
+    if (reason === "exit" || reason === "refused") {
+      remember("session", this.#key, null);
+      this.text = reason === "exit" ? "session ended" : text;
+      this.#set("ended");
+    } else {
+      if (reason === "unreachable") this.#commandsDue = this.#commandsWait();
+      this.#wait(reason === "going away" ? "the server stops" : text);
+    }
+  }
+
+  /** Whether start-up commands are still to be typed: no shell was ever there to take them. */
+  #commandsWait() {
+    return this.#query.has("commands") && !this.#hadShell;
+  }
+
+  /** The websocket never opened, and the browser does not say why: ask the page's own URL. */
+  async #unreachable() {
+    let text = "no connection to the server";
+    try {
+      const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(5_000) });
+      if (answer.status === 401) {
+        this.text = "logged out – log in again";
+        this.#set("ended");
+        return;
+      }
+      if (!answer.ok) text = `the server answers ${answer.status}`;
+    } catch {
+      // No answer at all: the text says so.
+    }
+    this.#commandsDue = this.#commandsWait();
+    this.#wait(text);
+  }
+
+  /** @param {string} text */
+  #wait(text) {
+    this.#showErrors = false;
+    this.text = text;
+    const pause = this.#backoff.take();
+    this.retryAt = Date.now() + pause;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.connect(), pause);
+    this.#set("waiting");
+  }
+
+  #hurry() {
+    if (this.state === "waiting") this.connect();
+    else this.#checkSilence();
+  }
+
+  #checkSilence() {
+    if (this.state === "open" && Date.now() - this.#lastMessage > SILENCE_LIMIT) {
+      this.#drop();
+      this.#wait("the connection fell silent");
+    }
+  }
+
+  /**
+   * @param {number} milliseconds
+   * @param {string | null} failure null: reaching the time is good news
+   */
+  #limit(milliseconds, failure) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (failure === null) {
+        this.#backoff.reset();
+      } else {
+        this.#drop();
+        this.#wait(failure);
+      }
+    }, milliseconds);
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** @param {Record<string, unknown>} message */
+  #sendText(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** @param {State} state */
+  #set(state) {
+    if (state !== "waiting" && state !== "ended") this.text = "";
+    this.state = state;
+    this.#events.onState();
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {any} null when it is not ours
+ */
+function parse(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message === "object" ? message : null;
+  } catch {
+    return null;
+  }
+}
