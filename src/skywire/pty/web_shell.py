@@ -1,0 +1,117 @@
+"""Reach a shell for a web terminal: dial, then attach or start. Source: pty.md §7, §7.3."""
+
+import asyncio
+
+from skywire import ports
+from skywire.crypto.keys import PubKey
+from skywire.errors import DialFailed, SkywireError
+from skywire.pty import web_frames as frames
+from skywire.pty.client import PtyClient
+from skywire.pty.dialing import Dial
+from skywire.pty.types import CommandReq, WinSize
+from skywire.pty.web_session import Opened
+from skywire.streams.stream import Stream
+from skywire.streams.supervise import Tasks
+
+SKYNET_TIME = 2.0  # seconds
+DMSG_TIME = 15.0  # seconds
+OPEN_TIME = 20.0  # seconds for the host to answer and start a shell
+
+SHELL = "/bin/bash"
+ENVIRONMENT = ("TERM=xterm-256color",)
+
+
+async def open_shell(
+    dialer: "Dialer",
+    query: frames.Query,
+    status: frames.Status,
+    size: frames.SizeNow,
+    title: str = "",
+) -> Opened:
+    """Raises InvalidValue (unknown scheme), DialFailed, Refused and stream errors."""
+    scheme = frames.parse_scheme(query.scheme)
+    await status("Dialing...")
+    stream = await dialer.stream(scheme)
+    try:
+        await status("Opening pty...")
+        async with asyncio.timeout(OPEN_TIME):
+            client = await (await PtyClient.connect(stream)).__aenter__()
+            cols, rows = size()
+            request = CommandReq(SHELL, size=WinSize(rows=rows, cols=cols), env=list(ENVIRONMENT))
+            opened = await client.open(request, query.sid)
+    except TimeoutError:
+        stream.abort()
+        raise TimeoutError(f"the host gave no shell within {OPEN_TIME:g} s") from None
+    except BaseException:
+        stream.abort()
+        raise
+    sid = "" if opened.attached else opened.session
+    address = str(stream.remote)
+    return Opened(client, opened.attached, sid, title or address, stream.remote.network)
+
+
+class Dialer:
+    """Dials `target` for terminals; `tasks` owns the attempts."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        target: PubKey,
+        tasks: Tasks,
+        *,
+        skynet_time: float = SKYNET_TIME,
+        dmsg_time: float = DMSG_TIME,
+    ) -> None:
+        self._dial = dial
+        self._target = target
+        self._tasks = tasks
+        self._skynet_time = skynet_time
+        self._dmsg_time = dmsg_time
+
+    async def stream(self, scheme: frames.Scheme) -> Stream:
+        """Raises DialFailed with the cause of each attempt."""
+        causes = []
+        if scheme is not frames.Scheme.DMSG:
+            try:
+                return await self._attempt("skynet", self._skynet_time)
+            except (SkywireError, TimeoutError) as error:
+                causes.append(f"skynet: {error}")
+        if scheme is not frames.Scheme.SKYNET:
+            try:
+                return await self._attempt("dmsg", self._dmsg_time)
+            except (SkywireError, TimeoutError) as error:
+                causes.append(f"dmsg: {error}")
+        raise DialFailed(f"{self._target.hex()}:{ports.DMSG_PTY}: {'; '.join(causes)}")
+
+    async def _attempt(self, scheme: str, seconds: float) -> Stream:
+        """One dial, given up after `seconds` even when it ignores being cancelled."""
+        task: asyncio.Task[Stream | SkywireError] = self._tasks.spawn(
+            self._guarded(scheme), f"{scheme} {self._target.hex()}"
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                outcome = await asyncio.shield(task)
+        except BaseException as error:
+            task.add_done_callback(_drop)
+            task.cancel()
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(f"no answer within {seconds:g} s") from None
+            raise
+        if isinstance(outcome, SkywireError):
+            raise outcome
+        return outcome
+
+    async def _guarded(self, scheme: str) -> Stream | SkywireError:
+        """A refusal is an outcome: `Tasks` would log it as a failure of ours."""
+        try:
+            return await self._dial(self._target, ports.DMSG_PTY, scheme)
+        except SkywireError as error:
+            return error
+
+
+def _drop(task: asyncio.Task[Stream | SkywireError]) -> None:
+    """A dial that succeeds after all has nobody to use it."""
+    if not task.cancelled() and task.exception() is None:
+        outcome = task.result()
+        if not isinstance(outcome, SkywireError):
+            outcome.abort()
