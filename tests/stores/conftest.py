@@ -70,14 +70,14 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store that several processes may open."""
     if request.param == "redis":
         return str(request.getfixturevalue("empty_redis"))
-    return f"sqlite://{tmp_path}/store.db"
+    return f"sqlite:///{tmp_path}/store.db"
 
 
 @pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.redis)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DiscoveryStore]:
     url = "sqlite::memory:"
     if request.param == "file":
-        url = f"sqlite://{tmp_path}/store.db"
+        url = f"sqlite:///{tmp_path}/store.db"
     elif request.param == "redis":
         url = request.getfixturevalue("empty_redis")
     opened = await open_discovery(url)

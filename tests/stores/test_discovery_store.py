@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -224,8 +225,26 @@ async def test_a_missing_redis_package_is_named(monkeypatch: pytest.MonkeyPatch)
         await open_discovery("redis://127.0.0.1")
 
 
+async def test_three_slashes_are_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await (await open_discovery("sqlite:///store.db")).close()
+    assert (tmp_path / "store.db").is_file()
+
+
 async def test_an_url_that_names_no_store_is_refused() -> None:
-    for url in ("", "sqlite:", "sqlite://", "mysql://x", "redis", "redis://host:port", "postgres:"):
+    for url in (
+        "",
+        "sqlite:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:x",
+        "mysql://x",
+        "redis",
+        "redis://host:port",
+        "postgres:",
+    ):
         with pytest.raises(SkywireError) as caught:
             await open_discovery(url)
         assert caught.value.code == "invalid_value"

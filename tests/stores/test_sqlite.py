@@ -19,19 +19,19 @@ from tests.stores.test_discovery_store import client, key, server
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "store.db"
     with pytest.raises(Unavailable, match=f"{path}.*cannot be opened.*check that .*nowhere exists"):
-        await open_discovery(f"sqlite://{path}")
+        await open_discovery(f"sqlite:///{path}")
 
 
 async def test_a_folder_that_cannot_be_written_is_named() -> None:
     with pytest.raises(Unavailable, match=r"/proc/store\.db cannot be opened for writing"):
-        await open_discovery("sqlite:///proc/store.db")
+        await open_discovery("sqlite:////proc/store.db")
 
 
 async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_text("my diary " * 100)
     with pytest.raises(Unavailable, match="not a database"):
-        await open_discovery(f"sqlite://{path}")
+        await open_discovery(f"sqlite:///{path}")
     assert path.read_text() == "my diary " * 100
 
 
@@ -116,7 +116,7 @@ async def test_a_file_of_a_later_release_is_refused(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(Unavailable, match="has version 99, this release knows 1: use a later"):
-        await open_discovery(f"sqlite://{path}")
+        await open_discovery(f"sqlite:///{path}")
 
 
 async def test_tables_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ async def test_tables_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     connection.execute("CREATE TABLE dmsg_entries (mine)")
     connection.close()
     with pytest.raises(Unavailable, match="table dmsg_entries already exists"):
-        await open_discovery(f"sqlite://{path}")
+        await open_discovery(f"sqlite:///{path}")
 
 
 async def test_an_entry_expires_by_the_given_clock() -> None:

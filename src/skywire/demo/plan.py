@@ -75,7 +75,7 @@ def _discovery(state: StateDirectory, address: str) -> Part:
         state,
         DISCOVERY,
         "dmsg discovery",
-        ["dmsg", "disc", "--addr", address, "--store", "sqlite:///discovery.db"],
+        ["dmsg", "disc", "--addr", address, "--store", "sqlite:///discovery.db", "--test-mode"],
         address=address,
     )
 

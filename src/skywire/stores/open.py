@@ -1,9 +1,15 @@
-"""From a URL to a store: `sqlite::memory:`, `sqlite:///absolute/path`, `redis://host:port/db`."""
+"""From a URL to a store.
+
+sqlite::memory:           gone when the program ends
+sqlite:///file.db         in the working directory
+sqlite:////path/file.db   four slashes: an absolute path, as SQLAlchemy has it
+redis://host:6379/0       also rediss:// and unix://
+"""
 
 from skywire.errors import InvalidValue, NotSupported
 from skywire.stores.contracts import DiscoveryStore
 from skywire.stores.sql import SqlDiscoveryStore
-from skywire.stores.sqlite import Database
+from skywire.stores.sqlite import MEMORY, Database
 
 
 async def open_discovery(url: str, password: str = "") -> DiscoveryStore:
@@ -12,9 +18,10 @@ async def open_discovery(url: str, password: str = "") -> DiscoveryStore:
     Raises InvalidValue for a URL that names no store, Unavailable when the store does not work.
     """
     scheme, _, rest = url.partition(":")
-    if scheme == "sqlite" and rest.strip("/"):
-        return SqlDiscoveryStore(Database(rest.removeprefix("//")))
-    if scheme in ("redis", "rediss"):
+    path = MEMORY if rest == MEMORY else rest[3:] if rest.startswith("///") else ""
+    if scheme == "sqlite" and path.strip("/"):
+        return SqlDiscoveryStore(Database(path))
+    if scheme in ("redis", "rediss", "unix"):
         try:
             from skywire.stores.redis import open_discovery as open_redis
         except ImportError as error:
@@ -23,5 +30,5 @@ async def open_discovery(url: str, password: str = "") -> DiscoveryStore:
             ) from error
         return await open_redis(url, password)
     raise InvalidValue(
-        f'"{url}" names no store; expected sqlite:///path/to/file, sqlite::memory: or redis://host'
+        f'"{url}" names no store; expected sqlite:///file, sqlite::memory: or redis://host'
     )
