@@ -77,7 +77,8 @@ class DmsgClient:
         self._opening: dict[Session, asyncio.Future[None]] = {}
         self._failed: dict[PubKey, tuple[float, Backoff]] = {}  # server → not before, back-off
         self._entries: dict[PubKey, tuple[float, Entry]] = {}
-        self._changed = asyncio.Event()  # a session came or went
+        self._changed = asyncio.Event()  # a session came or went; for `_keep_sessions` only
+        self._up = asyncio.Event()  # there is a session
         self._closing = False
         self._tasks = Tasks(f"dmsg client {public.hex()[:8]}")
         self._keeper = EntryKeeper(directory, secret, self._entry, update_interval)
@@ -103,9 +104,7 @@ class DmsgClient:
 
     async def connected(self) -> None:
         """Wait for the first session only: enough to dial, not to be dialled."""
-        while not self._sessions:
-            self._changed.clear()
-            await self._changed.wait()
+        await self._up.wait()
 
     @property
     def sessions(self) -> tuple[PubKey, ...]:
@@ -137,7 +136,6 @@ class DmsgClient:
         await self._keeper.withdraw()
         for session in list(self._sessions.values()):
             session.close("client is closing")
-        self._changed.set()
 
     # Sessions
 
@@ -285,6 +283,10 @@ class DmsgClient:
         self._answerer.stream_opened(session, stream)
 
     def _notice(self) -> None:
+        if self._sessions:
+            self._up.set()
+        else:
+            self._up.clear()
         self._changed.set()
         self._keeper.changed()
 
