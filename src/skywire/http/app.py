@@ -6,10 +6,9 @@ async with running(app) as runner:
     port = await listen(runner, "127.0.0.1", 0, what="discovery")
 """
 
-import errno
 import logging
-import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,8 +17,9 @@ import msgspec
 from aiohttp import web
 
 from skywire import __version__
-from skywire.errors import SkywireError, Unavailable
+from skywire.errors import SkywireError
 from skywire.metrics import CONTENT_TYPE, Registry
+from skywire.streams.tcp import listen_error
 
 log = logging.getLogger(__name__)
 
@@ -130,20 +130,28 @@ async def running(
         await runner.cleanup()
 
 
-async def listen(runner: web.AppRunner, host: str, port: int, *, what: str) -> int:
+async def listen(
+    runner: web.AppRunner,
+    host: str,
+    port: int,
+    *,
+    what: str,
+    tls: ssl.SSLContext | None = None,
+) -> int:
     """Answer on host:port ("" is every address, port 0 a free one) and return the port.
 
-    Raises Unavailable naming `what` and the address when it cannot be had.
+    Raises Conflict (in use), Forbidden or Unavailable, naming `what` and the port.
     """
     site: web.BaseSite
     try:
         if host:
-            site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+            site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=tls)
         else:
-            site = web.SockSite(runner, _everywhere(port), backlog=BACKLOG)
+            site = web.SockSite(runner, _everywhere(port), backlog=BACKLOG, ssl_context=tls)
         await site.start()
     except OSError as error:
-        raise cannot_listen(error, what, host, port) from error
+        place = f"{what}: port {port} on {host or 'all addresses'}"
+        raise listen_error(error, place) from error
     bound: int = runner.addresses[-1][1]
     return bound
 
@@ -153,18 +161,3 @@ def _everywhere(port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
         return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
     return socket.create_server(("", port))
-
-
-def cannot_listen(error: OSError, what: str, host: str, port: int) -> Unavailable:
-    """What to tell the person whose port is taken (or forbidden, or not theirs)."""
-    place = f"{host or '*'}:{port}"
-    match error.errno:
-        case errno.EADDRINUSE:
-            reason = f"port {port} is in use by another program; stop it, or choose another port"
-        case errno.EACCES:
-            reason = f"port {port} needs more rights; choose a port from 1024 up"
-        case errno.EADDRNOTAVAIL:
-            reason = f"{host} is no address of this machine"
-        case _:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-    return Unavailable(f"{what} cannot listen on {place}: {reason}")
