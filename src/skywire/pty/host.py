@@ -151,8 +151,11 @@ class PtyHost:
     # What is asked for.
 
     async def _dispatch(self, stream: Stream, owner: PubKey, *, control: bool) -> None:
-        async with asyncio.timeout(HANDSHAKE_TIMEOUT):
-            uri = await receive_request(stream)
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT):
+                uri = await receive_request(stream)
+        except TimeoutError:
+            uri = b""  # names nothing
         target = parse_target(uri)
         if target is not None and target.path == PTY_URI:
             await self._serve_pty(stream, owner)

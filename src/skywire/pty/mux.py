@@ -29,16 +29,15 @@ async def request_service(stream: Stream, uri: str) -> None:
 
 
 async def receive_request(stream: Stream) -> bytes:
-    """The URI asked for. Raises StreamError; the caller sets the deadline."""
-    size = (await _read_exactly(stream, 1))[0]
-    return await _read_exactly(stream, size)
+    """The URI asked for; b"", which names nothing, when the peer finished before it was complete.
 
-
-async def _read_exactly(stream: Stream, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = await stream.read(size - len(data))
+    Raises StreamError; the caller sets the deadline.
+    """
+    size = await stream.read(1)
+    uri = b""
+    while size and len(uri) < size[0]:
+        part = await stream.read(size[0] - len(uri))
         if not part:
-            raise StreamReset("the peer left before it had asked for a service")
-        data += part
-    return data
+            return b""
+        uri += part
+    return uri
