@@ -164,8 +164,9 @@ class DmsgClient:
         await self._keeper.run()
 
     def _missing(self, servers: list[Entry]) -> int:
-        wanted = self._min_sessions or len(servers)
-        return wanted - len(self.sessions)
+        if self._min_sessions:
+            return self._min_sessions - len(self.sessions)
+        return sum(server.static not in self._sessions for server in servers)
 
     async def _connect_missing(self) -> float | None:
         """Connect until there are enough sessions. How long to wait before the next try."""
@@ -180,15 +181,15 @@ class DmsgClient:
         servers.sort(key=lambda entry: max(now, self._not_before(entry.static)))
         for server in servers:
             if self._missing(servers) <= 0:
-                return None
+                break
             if server.static in self._sessions or self._not_before(server.static) > now:
                 continue
             try:
                 await self._session_with(server)
             except (SkywireError, TimeoutError) as error:
                 log.warning("no session server=%s error=%s", server.static.hex(), error)
-        if self._missing(servers) <= 0:
-            return None
+        if self._missing(servers) <= 0:  # who wants every server must notice new ones
+            return None if self._min_sessions else SERVERS_RETRY[1]
         later = [self._not_before(server.static) - now for server in servers]
         return max(0.2, min((wait for wait in later if wait > 0), default=SERVERS_RETRY[1]))
 

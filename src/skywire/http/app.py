@@ -153,6 +153,7 @@ async def listen(
         place = f"{what}: port {port} on {host or 'all addresses'}"
         raise listen_error(error, place) from error
     bound: int = runner.addresses[-1][1]
+    log.info("listening what=%s host=%s port=%d", what, host or "*", bound)
     return bound
 
 
