@@ -4,7 +4,14 @@ import asyncio
 import logging
 from typing import Any, Self
 
-from skywire.errors import Refused, RemoteProtocolError, StreamClosed, StreamError, StreamReset
+from skywire.errors import (
+    LocalProtocolError,
+    Refused,
+    RemoteProtocolError,
+    StreamClosed,
+    StreamError,
+    StreamReset,
+)
 from skywire.streams.stream import Stream
 from skywire.streams.supervise import Tasks
 from skywire.wire import gob
@@ -32,10 +39,12 @@ class RpcClient:
         self._pending: dict[int, asyncio.Future[Reply]] = {}
         self._writing = asyncio.Lock()
         self._tasks = Tasks("rpc client")
+        self._started = False
         self._end: StreamError | None = None
         self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._started = True
         self._tasks.spawn(self._read(), name="read")
         return self
 
@@ -51,17 +60,22 @@ class RpcClient:
         not fit `reply_type` (the connection goes on); StreamReset or StreamClosed when the
         connection has ended. A call cancelled while it writes ends the connection.
         """
+        if not self._started:
+            raise LocalProtocolError("an RpcClient reads answers only within `async with`")
         async with self._writing:
             if self._end is not None:
                 raise type(self._end)(SHUT_DOWN)
             seq, data = self._wire.call(method, argument_type, argument, reply_type)
-            answer = asyncio.get_running_loop().create_future()
-            self._pending[seq] = answer
-            await self._write(data)
+            answer = self._pending[seq] = asyncio.get_running_loop().create_future()
+            try:
+                await self._write(data)
+            except BaseException:
+                del self._pending[seq]
+                raise
         try:
             reply = await answer
         finally:
-            self._pending.pop(seq, None)
+            del self._pending[seq]
             self._wire.forget(seq)
         if reply.error:
             raise Refused(reply.error, reason=reply.error)
@@ -70,13 +84,14 @@ class RpcClient:
         return reply.value
 
     async def _write(self, data: bytes) -> None:
+        """A stream that failed to take all of `data` is of no more use."""
         try:
             await self._stream.write(data)
-        except BaseException as error:
-            self._finish(StreamReset(ENDED))
+        except StreamError:
             self._stream.abort()
-            if isinstance(error, StreamError):
-                return  # the answer has been given by `_finish`
+            self._finish(StreamReset(ENDED))  # the call learns it from its answer
+        except BaseException:
+            self._stream.abort()
             raise
 
     async def _read(self) -> None:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 MAX_CALLS = 64  # of one connection, running or waiting; then its stream is not read
 MAX_CALL = 1 << 20  # bytes of an argument
+BUSY_TIME = 30.0  # seconds one more call waits for a free place; then the connection is ended
 DRAIN_TIME = 5.0  # seconds for running calls to end after the peer has finished sending
 INTERNAL_ERROR = "internal error"
 
@@ -105,13 +106,22 @@ class _Connection:
     async def _read(self) -> None:
         while data := await self._stream.read():
             self._wire.receive_data(data)
-            while True:
-                await self._free.acquire()
-                call = self._wire.next_call()
-                if call is None:
-                    self._free.release()
-                    break
+            while (call := self._wire.next_call()) is not None:
+                if self._free.locked():
+                    await self._wait_for_place()
+                else:
+                    await self._free.acquire()  # at once
                 self._start(call)
+
+    async def _wait_for_place(self) -> None:
+        """While this waits nothing is read, so a peer that is gone would not be noticed."""
+        try:
+            async with asyncio.timeout(BUSY_TIME):
+                await self._free.acquire()
+        except TimeoutError:
+            raise RemoteProtocolError(
+                f"{self._max_calls} calls are unanswered for {BUSY_TIME:.0f} s and one more waits"
+            ) from None
 
     def _start(self, call: Call) -> None:
         method = None if call.refusal else self._methods[call.method]
@@ -138,27 +148,38 @@ class _Connection:
                 self._free.release()
 
     async def _answer(self, call: Call) -> None:
-        if call.refusal:
-            await self._refuse(call, call.refusal)
-            return
-        method = self._methods[call.method]
+        try:
+            if call.refusal:
+                await self._refuse(call, call.refusal)
+            else:
+                await self._run(call, self._methods[call.method])
+        finally:
+            self._free.release()
+
+    async def _run(self, call: Call, method: Method) -> None:
         try:
             value = await method.handler(call.argument)
+            await self._reply(call, method.reply_type, value)
+        except LocalProtocolError:
+            log.exception("rpc handler or its reply failed method=%s", call.method)
+            await self._refuse(call, INTERNAL_ERROR)
         except (SkywireError, TimeoutError) as error:
-            await self._refuse(call, str(error) or type(error).__name__)
+            await self._refuse(call, str(error) or "timed out")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.warning(
+                "rpc handler gave up method=%s", call.method
+            )  # what it awaited was cancelled
+            await self._refuse(call, INTERNAL_ERROR)
         except Exception:
             log.exception("rpc handler failed method=%s", call.method)
             await self._refuse(call, INTERNAL_ERROR)
-        else:
-            await self._reply(call, method.reply_type, value)
 
     async def _reply(self, call: Call, reply_type: GoType, value: Any) -> None:
-        try:
-            async with self._writing:
-                await self._write(self._wire.reply(call, reply_type, value))
-        except LocalProtocolError:
-            log.exception("rpc reply cannot be sent method=%s", call.method)
-            await self._refuse(call, INTERNAL_ERROR)
+        async with self._writing:
+            await self._write(self._wire.reply(call, reply_type, value))
 
     async def _refuse(self, call: Call, text: str) -> None:
         async with self._writing:
@@ -170,6 +191,6 @@ class _Connection:
             await self._stream.write(data)
         except StreamError:
             self._stream.abort()
-        except asyncio.CancelledError:
+        except BaseException:
             self._stream.abort()
             raise
