@@ -92,7 +92,7 @@ class RawClient:
 
 @asynccontextmanager
 async def raw_client(
-    server: DmsgServer, keys: tuple[PubKey, SecKey] | None = None
+    server: DmsgServer, keys: tuple[PubKey, SecKey] | None = None, before: bytes = b""
 ) -> AsyncIterator[RawClient]:
     pk, sk = keys or generate.key_pair()
     reader, writer = await asyncio.open_connection("127.0.0.1", address_port(server))
@@ -108,7 +108,7 @@ async def raw_client(
     def frame(message: bytes) -> bytes:
         return len(message).to_bytes(2, "big") + message
 
-    writer.write(frame(handshake.write_message()))
+    writer.write(before + frame(handshake.write_message()))
     length = int.from_bytes(await soon(reader.readexactly(2)), "big")
     handshake.read_message(await soon(reader.readexactly(length)))
     writer.write(frame(handshake.write_message()))
@@ -158,6 +158,28 @@ async def test_a_bad_handshake_costs_its_own_connection(net: Net, raw: bytes) ->
         assert await soon(reader.read()) == b""
         writer.close()
         await until(lambda: not net.servers[0]._half_open)
+
+
+async def test_a_proxy_header_is_refused_unless_a_proxy_is_configured(net: Net) -> None:
+    header = b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", address_port(net.servers[0]))
+    writer.write(header)
+    assert await soon(reader.read()) == b""
+    writer.close()
+
+    pk, sk = generate.key_pair()
+    behind = DmsgServer(pk, sk, net.directory, public_address="127.0.0.1:0", proxied=True)
+    await net.stack.enter_async_context(behind)
+    await behind.serve("127.0.0.1", 0)
+    async with raw_client(behind, before=header) as client:
+        await until(lambda: behind.find(client.pk) is not None)
+        session = behind.find(client.pk)
+        assert session is not None
+        assert session.peer_address == ("192.0.2.1", 56324)
+    reader, writer = await asyncio.open_connection("127.0.0.1", address_port(behind))
+    writer.write(b"\x00\x31")
+    assert await soon(reader.read()) == b""
+    writer.close()
 
 
 async def test_yamux_bytes_right_behind_message_3_are_accepted(net: Net) -> None:

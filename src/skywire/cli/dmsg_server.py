@@ -101,6 +101,7 @@ async def _run(config: DmsgServerConfig, passphrase: str) -> None:
             max_sessions=config.max_sessions,
             server_type=passphrase,
             update_interval=config.update_interval,
+            proxied=config.proxied,
             metrics=metrics,
         ) as relay,
     ):

@@ -33,6 +33,7 @@ class DmsgServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     update_interval: Duration = Duration(60.0)
     max_sessions: int = 2048
+    proxied: bool = False  # ours: a PROXY header precedes each connection
 
 
 def load(text: bytes, source: str) -> DmsgServerConfig:

@@ -308,11 +308,14 @@ class DmsgClient:
             raise InvalidValue(f"dmsg port {port} cannot be dialled: expected 1 to 65535")
         if self._closing:
             raise StreamClosed(error_text(Code.ENTITY_CLOSED))
+        clock = asyncio.get_running_loop().time
+        begin = clock()
         entry, fresh = await self._lookup(remote)
         try:
             return await self._dial_through(entry, remote, port)
         except DialFailed:
-            if fresh:
+            # An entry that is out of date fails fast; a peer that is silent stays so.
+            if fresh or clock() - begin > TRY_NEXT_AFTER:
                 raise
         self._entries.pop(remote, None)
         entry, _ = await self._lookup(remote)

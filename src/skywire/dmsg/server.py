@@ -52,9 +52,15 @@ class DmsgServer:
         max_sessions: int = MAX_SESSIONS,
         server_type: str = "",
         update_interval: float = UPDATE_INTERVAL,
+        proxied: bool = False,
         metrics: Registry | None = None,
     ) -> None:
-        """`public_address` ("host:port") is what clients find in the discovery."""
+        """`public_address` ("host:port") is what clients find in the discovery.
+
+        `proxied`: every connection comes through a proxy and begins with a PROXY header; without
+        it such a header is refused like any other garbage.
+        """
+        self._proxied = proxied
         self.public = public
         self._secret = secret
         self.public_address = public_address
@@ -126,7 +132,7 @@ class DmsgServer:
         return Entry.of_server(self.public, self.public_address, available, self._server_type)
 
     def _connected(self) -> Session:
-        session = Session(self, self._flusher, self.public, self._secret)
+        session = Session(self, self._flusher, self.public, self._secret, proxied=self._proxied)
         self._half_open[session] = None
         if len(self._half_open) > MAX_HALF_OPEN:
             oldest = next(iter(self._half_open))

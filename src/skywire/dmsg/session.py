@@ -19,6 +19,7 @@ from skywire.errors import RemoteProtocolError, SkywireError
 from skywire.wire.dmsg import ObjectReader
 from skywire.wire.noise import MAX_HANDSHAKE_MESSAGE, Handshake, Pattern, State
 from skywire.wire.noise_frames import ObjectCipher
+from skywire.wire.proxy_header import ProxyHeaderReader
 from skywire.wire.yamux import DISCARD, Yamux, YamuxStream
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Session(asyncio.Protocol):
         "_held",
         "_loop",
         "_owner",
+        "_proxy_header",
         "_reason",
         "_resume_calls",
         "_started",
@@ -101,7 +103,9 @@ class Session(asyncio.Protocol):
         public: PubKey,
         secret: SecKey,
         remote: PubKey | None = None,
+        proxied: bool = False,
     ) -> None:
+        """`remote` is the server's key at a client. `proxied`: a PROXY header comes first."""
         self._owner = owner
         self._flusher = flusher
         self._loop = asyncio.get_running_loop()
@@ -116,6 +120,7 @@ class Session(asyncio.Protocol):
             remote=remote,
         )
         self._buffer = b""
+        self._proxy_header = ProxyHeaderReader() if proxied else None
         self._held = self.initiator
         self._reason = ""
         self._resume_calls: list[Callable[[], None]] = []
@@ -148,6 +153,13 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._flusher.reading = True
         try:
+            if self._proxy_header is not None:
+                found = self._proxy_header.receive_data(data)
+                if found is None:
+                    return
+                self._proxy_header = None
+                self.peer_address = found[0] if found[0].host else self.peer_address
+                data = found[1]
             if self._handshake is not None:
                 self._receive_handshake(data)
             else:
