@@ -66,6 +66,14 @@ async def test_a_part_that_fails_is_named_with_the_end_of_its_log(tmp_path: Path
     assert children() == []
 
 
+async def test_a_part_that_is_ready_but_for_something_it_needs_has_failed(tmp_path: Path) -> None:
+    code = READY.replace("report()", "report(failed={'hypervisor': 'port 80 is in use'})") + WAIT
+    with pytest.raises(Unavailable, match=r"node .* hypervisor: port 80 is in use"):
+        async with Supervisor([part(tmp_path, "node", code)], Events()) as supervisor:
+            await supervisor.start()
+    assert children() == []
+
+
 async def test_the_log_of_an_earlier_run_is_not_shown(tmp_path: Path) -> None:
     broken = part(tmp_path, "server", "raise SystemExit('new trouble')")
     broken.log.write_text("old trouble\n")

@@ -1,6 +1,7 @@
 """One part of the demo: what to start, and the process that runs it."""
 
 import asyncio
+import json
 import os
 import signal
 from contextlib import suppress
@@ -13,7 +14,7 @@ from skywire.errors import Unavailable
 from skywire.platform import ready
 
 START_LIMIT = 30.0  # seconds until a part must have told that it is ready
-TERMINATE_LIMIT = 2.0  # seconds from SIGTERM to SIGKILL
+TERMINATE_LIMIT = 1.0  # seconds from SIGTERM to SIGKILL; four levels of parts end in under 5
 LOG_LINES = 12  # shown of the log of a part that failed
 _LOG_TAIL = 8192  # bytes read for them
 _READY_LIMIT = 65536  # bytes of a ready line
@@ -82,8 +83,10 @@ class PartProcess:
     async def _come_up(self, receiver: int) -> str | None:
         """None when it is ready, else what happened."""
         try:
-            if await _ready_line(receiver):
-                return None
+            line = await _ready_line(receiver)
+            if line.endswith(b"\n"):
+                failed: dict[str, str] = json.loads(line).get("failed", {})
+                return "; ".join(f"{name}: {why}" for name, why in failed.items()) or None
             async with asyncio.timeout(TERMINATE_LIMIT):
                 return await self.wait()
         except TimeoutError:
@@ -149,14 +152,14 @@ def _open_log(part: Part) -> tuple[int, int]:
     return descriptor, os.fstat(descriptor).st_size
 
 
-async def _ready_line(receiver: int) -> bool:
-    """Whether a line came before the end of file; closes `receiver`. Raises TimeoutError."""
+async def _ready_line(receiver: int) -> bytes:
+    """What came before the end of line or file; closes `receiver`. Raises TimeoutError."""
     reader = asyncio.StreamReader(_READY_LIMIT)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(receiver, "rb")
     )
     try:
         async with asyncio.timeout(START_LIMIT):
-            return (await reader.readline()).endswith(b"\n")
+            return await reader.readline()
     finally:
         transport.close()

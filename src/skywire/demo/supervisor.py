@@ -111,18 +111,14 @@ class Supervisor:
         return ""
 
     async def _stop_all(self) -> None:
-        """First what nobody needs, then the rest: at most two times `part.TERMINATE_LIMIT`."""
+        """In levels, what nobody needs any more first, so that each can say goodbye."""
         running = [process for process in self._running.values() if process.is_running]
         below = processes.with_descendants(process.pid for process in running)
-        needed = {name for process in running for name in process.part.after}
-        for is_needed in (False, True):
-            await asyncio.gather(
-                *(
-                    process.stop()
-                    for process in running
-                    if (process.part.name in needed) is is_needed
-                )
-            )
+        while running:
+            needed = {name for process in running for name in process.part.after}
+            level = [process for process in running if process.part.name not in needed]
+            await asyncio.gather(*(process.stop() for process in level))
+            running = [process for process in running if process not in level]
         processes.kill(below)
         processes.kill(processes.own_descendants() - self._not_ours)
         processes.adopt_orphans(False)
