@@ -434,8 +434,16 @@ def test_web_options_that_exclude_each_other() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [curl, dmsg_http.http, dmsg_net.ip, dmsg_net.ping, dmsg_net.socks_server, dmsg_net.socks_client]
-    + [dmsg_web.web, dmsg_web.srv],
+    [
+        curl,
+        dmsg_http.http,
+        dmsg_net.ip,
+        dmsg_net.ping,
+        dmsg_net.socks_server,
+        dmsg_net.socks_client,
+        dmsg_web.web,
+        dmsg_web.srv,
+    ],
     ids=lambda command: command.name,
 )
 def test_no_option_has_two_meanings(command: click.Command) -> None:
