@@ -10,7 +10,7 @@ import hmac
 import re
 
 from skywire.crypto.generate import random_bytes
-from skywire.errors import Forbidden, InvalidValue
+from skywire.errors import Conflict, Forbidden, InvalidValue
 from skywire.stores.users import StoredUser, UserStore
 
 ADMIN = "admin"  # the only name that may be created
@@ -41,6 +41,8 @@ class Users:
         check_password(password)
         if name != ADMIN:
             raise Forbidden("name not allowed")
+        if await self.has(name):  # spares the hashing; `add` decides
+            raise Conflict("username already exists")
         await self._store.add(await self._hashed(name, password))
 
     async def check(self, name: str, password: str) -> bool:

@@ -1,0 +1,70 @@
+"""Bodies of the HTTP API: how they are read, how answers and errors look. Source: hypervisor.md §2.
+
+Every JSON answer ends with a newline; an error is `{"error": text}`; what a body may hold is a
+Struct, and anything else in it is refused.
+"""
+
+import asyncio
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from skywire.errors import InvalidValue
+from skywire.http.app import Handler, error_response
+
+MAX_BODY = 64 * 1024  # bytes
+BODY_LIMIT = 5.0  # seconds for a body to arrive
+REQUEST_LIMIT = 30.0  # seconds for a request below /api
+MALFORMED = "request format is malformed"
+
+_TRUE, _FALSE = {"true", "on", "1"}, {"false", "off", "0"}
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+
+
+def answer(request: web.Request, value: Any, status: int = 200) -> web.Response:
+    """`value` as JSON. `?pretty=` indents it (ours; Go accepts the key and ignores it)."""
+    body = msgspec.json.encode(value)
+    if flag(request, "pretty"):
+        body = msgspec.json.format(body, indent=2)
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def flag(request: web.Request, key: str, default: bool = False) -> bool:
+    """A boolean of the query. Raises InvalidValue."""
+    value = request.query.get(key, "")
+    if value.lower() in _TRUE:
+        return True
+    if value.lower() in _FALSE:
+        return False
+    if value:
+        raise InvalidValue(f"invalid '{key}' query value of '{value[:80]}'")
+    return default
+
+
+async def read_body(request: web.Request, kind: type[_Body]) -> _Body:
+    """The body as `kind`. Raises InvalidValue with Go's text for anything malformed."""
+    try:
+        async with asyncio.timeout(BODY_LIMIT):
+            raw = await request.read()
+    except TimeoutError:
+        raise InvalidValue(f"request body did not arrive within {BODY_LIMIT:g} s") from None
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidValue(MALFORMED) from error
+
+
+@web.middleware
+async def finish(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The newline behind every JSON body, and the longest a request to the API may take."""
+    limit = REQUEST_LIMIT if request.path.startswith("/api/") else None
+    try:
+        async with asyncio.timeout(limit):
+            response = await handler(request)
+    except TimeoutError:
+        response = error_response(504, f"no answer within {REQUEST_LIMIT:g} s")
+    is_json = response.content_type == "application/json"
+    if is_json and isinstance(response, web.Response) and isinstance(response.body, bytes):
+        response.body += b"\n"
+    return response

@@ -1,0 +1,155 @@
+"""The API about the hypervisor and its visors, and the pages. Source: hypervisor.md §4."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from skywire import __version__, ui
+from skywire.crypto.keys import PubKey
+from skywire.errors import InvalidValue, Refused, SkywireError
+from skywire.http.app import Handler
+from skywire.hypervisor.answers import answer
+from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.guard import public
+from skywire.operations import Operation, operations
+from skywire.visor import ops_info
+from skywire.visor.types import to_json
+
+CALL_LIMIT = 15.0  # seconds for a visor to answer one call
+HEALTH_LIMIT = 5.0
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/api/ping")
+@public
+async def ping(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=b'"PONG!"', content_type="text/plain")
+
+
+@routes.get("/api/csrf")
+@public
+async def csrf(request: web.Request) -> web.StreamResponse:
+    """A token for the next change; empty when tokens are switched off."""
+    tokens = request.app[CONTEXT].csrf
+    return answer(request, {"csrf_token": "" if tokens is None else tokens.issue()})
+
+
+@routes.get("/api/about")
+async def about(request: web.Request) -> web.StreamResponse:
+    context = request.app[CONTEXT]
+    sessions = len(context.dmsg_servers())
+    return answer(
+        request,
+        {
+            "public_key": str(context.own),
+            "build": {"version": f"v{__version__}", "commit": "unknown", "date": "unknown"},
+            "dmsg_connected": sessions > 0,
+            "dmsg_sessions": sessions,
+        },
+    )
+
+
+@routes.get("/api/dmsg")
+async def dmsg(request: web.Request) -> web.StreamResponse:
+    """How each connected visor is reached."""
+    return answer(request, request.app[CONTEXT].visors.stats())
+
+
+@routes.get("/api/visors")
+async def visors(request: web.Request) -> web.StreamResponse:
+    return answer(request, await request.app[CONTEXT].visors.overviews())
+
+
+@routes.get("/api/visors-summary")
+async def visors_summary(request: web.Request) -> web.StreamResponse:
+    return answer(request, await request.app[CONTEXT].visors.summaries())
+
+
+@routes.route("*", "/pty/{pk}")
+async def terminal(request: web.Request) -> web.StreamResponse:
+    """The terminal page of a visor, or the terminal itself."""
+    context = request.app[CONTEXT]
+    pk = visor_key(request)
+    context.visors.check_known(pk)
+    return await context.terminals.handle(
+        request, pk, context.dial, title=context.visors.hostname(pk)
+    )
+
+
+@routes.get("/")
+@public
+async def index(_: web.Request) -> web.StreamResponse:
+    return ui.page("index.html")
+
+
+def visor_key(request: web.Request) -> PubKey:
+    try:
+        return PubKey.parse(request.match_info["pk"])
+    except InvalidValue:
+        raise InvalidValue("Invalid public key") from None
+
+
+def visor_routes() -> list[web.RouteDef]:
+    """One for each operation with an HTTP form."""
+    found = []
+    for known in operations():
+        if known.http is not None and known.request is None:
+            handler = ADAPTERS.get(known.function, _plain)(known)
+            found.append(web.route(known.http.method, f"/api{known.http.path}", handler))
+    return found
+
+
+def _plain(known: Operation) -> Handler:
+    """The operation's answer as it is."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return answer(request, to_json(await _call(request, known, CALL_LIMIT)))
+
+    return handler
+
+
+def _summary(_: Operation) -> Handler:
+    """The visor's summary, with what the hypervisor knows about it."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        registry, pk = request.app[CONTEXT].visors, visor_key(request)
+        registry.connected(pk)
+        return answer(request, await registry.summary(pk))
+
+    return handler
+
+
+def _health(known: Operation) -> Handler:
+    """The status of the visor is inside; the request itself succeeds, unless there is no answer."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        request.app[CONTEXT].visors.connected(visor_key(request))
+        try:
+            health = await _call(request, known, HEALTH_LIMIT)
+        except TimeoutError:
+            return answer(request, {"status": 408, "services_health": ""}, status=408)
+        except SkywireError:
+            return answer(request, {"status": 500, "services_health": ""})
+        return answer(request, {"status": 200} | to_json(health))
+
+    return handler
+
+
+ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
+    ops_info.summary: _summary,
+    ops_info.health: _health,
+}
+
+
+async def _call(request: web.Request, known: Operation, limit: float) -> Any:
+    pk = visor_key(request)
+    try:
+        async with asyncio.timeout(limit):
+            return await request.app[CONTEXT].visors.call(pk, known.function)
+    except TimeoutError:
+        raise TimeoutError(f"remote visor {pk} did not respond within {limit:g}s") from None
+    except Refused as error:  # the visor's own text, passed on as Go does
+        raise SkywireError(error.reason) from error

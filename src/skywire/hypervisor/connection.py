@@ -1,0 +1,142 @@
+"""One visor that answers us: polls its summary, measures the way to it. Source: hypervisor.md §1.
+
+A poll is shared by everybody who wants fresh data; each visor has its own deadlines, so a slow one
+delays nobody else's.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from skywire.crypto.keys import PubKey
+from skywire.dmsg import control
+from skywire.errors import SkywireError, StreamError
+from skywire.streams.stream import Stream
+from skywire.streams.supervise import Backoff, Tasks
+from skywire.visor import ops_info
+from skywire.visor.client import VisorClient
+from skywire.visor.types import DmsgStats, Summary
+
+log = logging.getLogger(__name__)
+
+
+class Timing(NamedTuple):
+    """Seconds."""
+
+    poll: float = 30.0  # between polls nobody asked for
+    fresh: float = 2.0  # a summary so young is not asked for again
+    wait: float = 5.0  # a request waits for a summary
+    give_up: float = 20.0  # a visor may take for a summary, then its stream is closed
+    ping: float = 30.0  # between pings
+    pong: float = 10.0  # a visor may take for one, the dial included
+    retry: float = 1.0  # after a failed ping; then longer and longer, up to `ping`
+
+
+class ControlStream(NamedTuple):
+    stream: Stream
+    server: PubKey  # the dmsg server that relays it
+
+
+DialControl = Callable[[PubKey], Awaitable[ControlStream]]
+
+
+class Connection:
+    """`on_summary` gets each summary that arrives. `close` before you let go of it."""
+
+    def __init__(
+        self,
+        pk: PubKey,
+        visor: VisorClient,
+        on_summary: Callable[["Connection", Summary], None],
+        timing: Timing,
+    ) -> None:
+        self.pk = pk
+        self.visor = visor
+        self.stats = DmsgStats()  # null keys until the first pong
+        self._on_summary = on_summary
+        self._timing = timing
+        self._clock = asyncio.get_running_loop().time
+        self._tasks = Tasks(f"visor {pk}")
+        self._polling: asyncio.Task[Any] | None = None
+        self._poll_started = 0.0
+        self._last_answer: float | None = None
+
+    def start(self, dial_control: DialControl | None) -> None:
+        """Poll and ping in the background."""
+        self._tasks.spawn(self._keep_polling(), "polls")
+        if dial_control is not None:
+            self._tasks.spawn(self._keep_pinging(dial_control), "pings")
+
+    async def close(self) -> None:
+        """Idempotent. Ends the connection to the visor, which then dials again."""
+        await self._tasks.close()
+        await self.visor.close()
+
+    @property
+    def answers(self) -> bool:
+        """False while a poll has been waiting for longer than a request would."""
+        return not self._busy or self._clock() - self._poll_started < self._timing.wait
+
+    @property
+    def _busy(self) -> bool:
+        return self._polling is not None and not self._polling.done()
+
+    async def refresh(self) -> None:
+        """Return once there is a fresh summary, or when it is not worth waiting any longer."""
+        now = self._clock()
+        if self._last_answer is not None and now - self._last_answer < self._timing.fresh:
+            return
+        task = self._poll()
+        remaining = self._poll_started + self._timing.wait - now
+        if remaining > 0:
+            await asyncio.wait({task}, timeout=remaining)
+
+    def _poll(self) -> "asyncio.Task[Any]":
+        if self._polling is None or self._polling.done():
+            self._poll_started = self._clock()
+            self._polling = self._tasks.spawn(self._ask(), "poll")
+        return self._polling
+
+    async def _ask(self) -> None:
+        try:
+            async with asyncio.timeout(self._timing.give_up):
+                summary = await self.visor.call(ops_info.summary)
+        except TimeoutError:
+            log.warning("visor silent pk=%s seconds=%g", self.pk, self._timing.give_up)
+            await self.visor.close()
+        except StreamError as error:
+            log.debug("visor gone pk=%s reason=%s", self.pk, error)
+        except SkywireError as error:
+            log.warning("visor without summary pk=%s reason=%s", self.pk, error)
+        else:
+            self._last_answer = self._clock()
+            self._on_summary(self, summary)
+
+    async def _keep_polling(self) -> None:
+        while True:
+            await asyncio.wait({self._poll()})
+            await asyncio.sleep(self._timing.poll)
+
+    async def _keep_pinging(self, dial: DialControl) -> None:
+        reached: ControlStream | None = None
+        backoff = Backoff(self._timing.retry, self._timing.ping, factor=2)
+        try:
+            while True:
+                pause = self._timing.ping
+                try:
+                    async with asyncio.timeout(self._timing.pong):
+                        reached = reached or await dial(self.pk)
+                        seconds = await control.ping(reached.stream)
+                    self.stats = DmsgStats(self.pk, reached.server, round(seconds * 1e9))
+                    backoff.reset()
+                except (SkywireError, TimeoutError) as error:
+                    log.debug("visor without pong pk=%s reason=%s", self.pk, error)
+                    if reached is not None:
+                        reached.stream.abort()
+                    reached, self.stats = None, DmsgStats()
+                    pause = backoff.next()
+                await asyncio.sleep(pause)
+        finally:
+            if reached is not None:
+                reached.stream.abort()

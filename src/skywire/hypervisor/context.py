@@ -1,0 +1,58 @@
+"""What the handlers of the HTTP API share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import time
+
+from aiohttp import web
+
+from skywire.config.model import HypervisorConfig
+from skywire.crypto.keys import PubKey
+from skywire.hypervisor.csrf import CsrfTokens
+from skywire.hypervisor.sessions import Attempts, Sessions
+from skywire.hypervisor.users import Users
+from skywire.hypervisor.visors import Visors
+from skywire.pty.dialing import Dial
+from skywire.pty.web import WebTerminals
+from skywire.stores.users import UserStore
+
+
+@dataclass(kw_only=True)
+class Context:
+    """`csrf` None switches the tokens off. `dmsg_servers` tells our dmsg sessions."""
+
+    own: PubKey
+    config: HypervisorConfig
+    visors: Visors
+    users: Users
+    sessions: Sessions
+    dial: Dial
+    dmsg_servers: Callable[[], Sequence[PubKey]] = tuple
+    csrf: CsrfTokens | None = field(default_factory=CsrfTokens)
+    attempts: Attempts = field(default_factory=lambda: Attempts(time))
+    terminals: WebTerminals = field(default_factory=WebTerminals)
+
+    @classmethod
+    def from_config(
+        cls,
+        own: PubKey,
+        config: HypervisorConfig,
+        visors: Visors,
+        dial: Dial,
+        *,
+        csrf: bool = True,
+        dmsg_servers: Callable[[], Sequence[PubKey]] = tuple,
+    ) -> "Context":
+        return cls(
+            own=own,
+            config=config,
+            visors=visors,
+            users=Users(UserStore(config.db_path)),
+            sessions=Sessions(time, config.cookies.expires_duration),
+            dial=dial,
+            dmsg_servers=dmsg_servers,
+            csrf=CsrfTokens() if csrf else None,
+        )
+
+
+CONTEXT = web.AppKey("CONTEXT", Context)

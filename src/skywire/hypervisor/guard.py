@@ -1,0 +1,107 @@
+"""Who may ask for what: origin, login, CSRF token; and the headers of every answer.
+
+Source: hypervisor.md §3. Ours: a request that changes something, or opens a terminal, must not come
+from a page of another origin; without accounts, a hypervisor on the loopback address answers to
+that address only (a foreign name that points to it would otherwise pass for our origin).
+"""
+
+import ipaddress
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from skywire.errors import AuthenticationFailed, Forbidden
+from skywire.http.app import Handler
+from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.csrf import HEADER
+from skywire.hypervisor.sessions import COOKIE, Session
+
+READING = {"GET", "HEAD", "OPTIONS"}
+VISOR_PATHS = "/api/visors/"
+SESSION = web.RequestKey("SESSION", Session)
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cache-Control": "no-store",
+}
+
+_public: set[Handler] = set()  # filled while the route modules are imported
+
+
+def public(handler: Handler) -> Handler:
+    """Decorator: this handler asks for no login."""
+    _public.add(handler)
+    return handler
+
+
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """An `on_response_prepare` handler; what a page has set for itself stays."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+@web.middleware
+async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    context = request.app[CONTEXT]
+    if not context.config.enable_auth and _is_loopback(context.config.http_addr.host):
+        name = urlsplit(f"//{request.host}").hostname or ""
+        if not _is_loopback(name):
+            raise Forbidden(
+                f'this hypervisor is not called "{name[:80]}"; open it by its address, '
+                "or set hypervisor.enable_auth"
+            )
+    changes = request.method not in READING or "Upgrade" in request.headers
+    origin = request.headers.get("Origin")
+    if changes and origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        raise Forbidden(f'request of another origin: "{origin[:80]}", expected {request.host}')
+    if changes and origin is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
+        raise Forbidden("request of another site")
+    return await handler(request)
+
+
+@web.middleware
+async def check_login(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Sets `request[SESSION]` when there is one; 401 where one is needed and there is none."""
+    context = request.app[CONTEXT]
+    if not context.config.enable_auth:
+        return await handler(request)
+    session = context.sessions.find(request.cookies.get(COOKIE))
+    if session is not None:
+        request[SESSION] = session
+    if _needs_login(request):
+        if session is None:
+            raise AuthenticationFailed(
+                "session cookie is either non-existent, expired, or ill-formatted"
+            )
+        if not await context.users.has(session.user):
+            raise AuthenticationFailed("user is either deleted or not found")
+    return await handler(request)
+
+
+@web.middleware
+async def check_csrf(request: web.Request, handler: Handler) -> web.StreamResponse:
+    csrf = request.app[CONTEXT].csrf
+    names_visor = "pk" in request.match_info or request.path.startswith(VISOR_PATHS)
+    if csrf is not None and names_visor and request.method not in READING:
+        csrf.check(request.headers.get(HEADER), request.method)
+    return await handler(request)
+
+
+def _needs_login(request: web.Request) -> bool:
+    """Everything does that is not marked public; of what does not exist, the API."""
+    match = request.match_info
+    if match.http_exception is not None:
+        return request.path.startswith("/api/")
+    return match.handler not in _public and not isinstance(match.route.resource, web.StaticResource)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False

@@ -1,0 +1,46 @@
+"""What a visor tells about itself. Source: hypervisor.md §5, §6.1."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+from skywire.crypto.keys import PubKey
+from skywire.operations import operation
+from skywire.visor.load import load_stats
+from skywire.visor.types import HealthInfo, Overview, Summary
+from skywire.wire.gob_types import PUBKEY, Slice
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+
+@operation(rpc="Overview", http="GET /visors/{pk}")
+async def overview(visor: "Visor") -> Overview:
+    """Who this visor is: key, version, addresses, hypervisors."""
+    return visor.overview()
+
+
+@operation(rpc="Summary", http="GET /visors/{pk}/summary")
+async def summary(visor: "Visor") -> Summary:
+    """The overview with health, uptime, dmsg servers and the load of the machine."""
+    return visor.summary(await asyncio.to_thread(load_stats))
+
+
+@operation(rpc="Health", http="GET /visors/{pk}/health")
+async def health(visor: "Visor") -> HealthInfo:
+    """Whether the services this visor needs can be reached."""
+    return visor.health()
+
+
+@operation(rpc="Uptime", http="GET /visors/{pk}/uptime")
+async def uptime(visor: "Visor") -> float:
+    """Seconds since the visor started."""
+    return visor.uptime()
+
+
+@operation(rpc="AddPtyWhitelist")
+async def add_pty_whitelist(visor: "Visor", keys: Annotated[list[PubKey], Slice(PUBKEY)]) -> None:
+    """Let the owners of `keys` open terminals on this visor until it restarts.
+
+    A hypervisor sends the keys of its own hypervisors, so that these reach the visor, too.
+    """
+    visor.allow_terminals(keys)

@@ -1,0 +1,83 @@
+"""The terminals of a visor: the pty host on its dmsg port and control socket. Source: pty.md §1."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from skywire.config.model import PtyConfig
+from skywire.crypto.keys import PubKey
+from skywire.dmsg.client import DmsgClient
+from skywire.errors import StreamClosed
+from skywire.pty.control import listen_control
+from skywire.pty.dialing import over_dmsg
+from skywire.pty.host import PtyHost
+from skywire.pty.whitelist import Whitelist
+from skywire.streams.stream import Listener, Stream
+from skywire.streams.unix import dial_unix
+from skywire.visor.modules import Part, Report
+
+DIAL_LIMIT = 20.0  # seconds
+
+
+class Terminals:
+    """Owns the pty host, and with it the shells: use it as an async context manager."""
+
+    def __init__(self, config: PtyConfig, dmsg: DmsgClient, admitted: Iterable[PubKey]) -> None:
+        """`admitted` are keys besides the whitelist of the config: our own, our hypervisors'."""
+        self._config = config
+        self._dmsg = dmsg
+        self.host = PtyHost(
+            Whitelist([*admitted, *config.whitelist]),
+            persistent_sessions=config.persistent_sessions,
+            dial=over_dmsg(dmsg.dial),
+        )
+
+    async def __aenter__(self) -> "Terminals":
+        await self.host.__aenter__()
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        await self.host.__aexit__(*reason)
+
+    def allow(self, keys: Iterable[PubKey]) -> None:
+        self.host.whitelist.add(keys)
+
+    def parts(self) -> dict[str, Part]:
+        """What to run, by name; a port or socket that the config leaves out is not there."""
+        found: dict[str, Part] = {}
+        if self._config.dmsg_port:
+            found["terminals"] = self._serve_dmsg
+        if self._config.cli_network:
+            found["terminal control socket"] = self._serve_control
+        return found
+
+    async def dial_own(self) -> Stream:
+        """A way to this visor's own terminals, for a hypervisor in the same process.
+
+        The caller asks for a service on it. Raises DialFailed.
+        """
+        if self._config.cli_network:
+            async with asyncio.timeout(DIAL_LIMIT):
+                return await dial_unix(self._config.cli_address)
+        return await self._dmsg.dial(self._dmsg.public, self._config.dmsg_port)
+
+    async def _serve_dmsg(self, report: Report) -> None:
+        listener = self._dmsg.listen(self._config.dmsg_port)
+        await _serve(listener, self.host.accept, report)
+
+    async def _serve_control(self, report: Report) -> None:
+        listener = await listen_control(self._config.cli_network, self._config.cli_address)
+        await _serve(listener, self.host.accept_control, report, socket=self._config.cli_address)
+
+
+async def _serve(
+    listener: Listener,
+    accept: Callable[[Listener], Awaitable[None]],
+    report: Report,
+    **facts: str,
+) -> None:
+    report.up(**facts)
+    try:
+        await accept(listener)
+        raise StreamClosed(f"listener {listener.address} was closed")
+    finally:
+        await listener.close()

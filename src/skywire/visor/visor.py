@@ -1,0 +1,200 @@
+"""A visor: builds its parts from the config, runs them, and closes them. Source: visor.md §1.
+
+    visor = Visor(ConfigFile.load("skywire-config.json"))
+    await visor.run(lambda: print("ready"))
+
+Every part is supervised on its own (`modules.py`); the dmsg client is there from the start, whether
+or not the discovery answers. What runs beside the visor in the same process (a hypervisor) is one
+more part, given to `add_part`.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+
+from skywire import __version__
+from skywire.config.load import ConfigFile
+from skywire.config.model import VisorConfig
+from skywire.crypto.keys import PubKey
+from skywire.dmsg.client import DmsgClient
+from skywire.dmsg.control import serve_control
+from skywire.dmsg.discovery import Directory
+from skywire.errors import NotSupported
+from skywire.ports import DMSG_CONTROL
+from skywire.rpc.server import RpcServer
+from skywire.visor.directory import open_directory
+from skywire.visor.hypervisors import HypervisorLinks
+from skywire.visor.local_rpc import serve_local
+from skywire.visor.modules import Modules, Part, Report
+from skywire.visor.rpc import rpc_server
+from skywire.visor.terminals import Terminals
+from skywire.visor.types import BuildInfo, DmsgServer, HealthInfo, LoadStats, Overview, Summary
+
+log = logging.getLogger(__name__)
+
+CLIENT_TYPE = "visor"
+APP_PROTOCOL_VERSION = "0.1.0"
+READY_LIMIT = 10.0  # seconds after which we are as ready as we get for now
+STOP_LIMIT = 4.0  # seconds for everything to close
+
+
+class Visor:
+    """`directory` replaces the one the config names. Runs once."""
+
+    def __init__(self, file: ConfigFile, directory: Directory | None = None) -> None:
+        self.file = file
+        self.modules = Modules("visor")
+        self._directory = directory
+        self._started = time.monotonic()
+        self._more: dict[str, Part] = {}
+        self._dmsg: DmsgClient | None = None
+        self._rpc: RpcServer = rpc_server(self)
+        self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
+        self.terminals: Terminals | None = None  # there while the visor runs, if configured
+
+    @property
+    def config(self) -> VisorConfig:
+        return self.file.config
+
+    @property
+    def pk(self) -> PubKey:
+        return self.config.pk
+
+    @property
+    def dmsg(self) -> DmsgClient:
+        """There while the visor runs."""
+        if self._dmsg is None:
+            raise NotSupported("this visor does not run")
+        return self._dmsg
+
+    def add_part(self, name: str, part: Part) -> None:
+        """Run `part` with the others; before `run`."""
+        self._more[name] = part
+
+    async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Run until cancelled; then everything has been closed, within `STOP_LIMIT`.
+
+        `on_ready` is called once, when every part serves or has failed, or after `READY_LIMIT`.
+        """
+        stack = AsyncExitStack()
+        try:
+            directory = self._directory
+            if directory is None:
+                directory = await stack.enter_async_context(open_directory(self.config.dmsg))
+            self._dmsg = DmsgClient(
+                self.pk,
+                self.config.sk,
+                directory,
+                min_sessions=self.config.dmsg.sessions_count,
+                client_type=CLIENT_TYPE,
+            )
+            await stack.enter_async_context(self._dmsg)
+            if self.config.pty is not None:
+                admitted = [self.pk, *self.config.hypervisors]
+                terminals = Terminals(self.config.pty, self._dmsg, admitted)
+                self.terminals = await stack.enter_async_context(terminals)
+            stack.push_async_callback(self.modules.close)
+            self._start_parts()
+            try:
+                async with asyncio.timeout(READY_LIMIT):
+                    await self.modules.settled()
+            except TimeoutError:
+                log.warning("visor is not complete after seconds=%g", READY_LIMIT)
+            on_ready()
+            await asyncio.Event().wait()
+        finally:
+            try:
+                async with asyncio.timeout(STOP_LIMIT):
+                    await stack.aclose()
+            except TimeoutError:
+                log.warning("visor did not close in order within seconds=%g", STOP_LIMIT)
+
+    def _start_parts(self) -> None:
+        start = self.modules.start
+        if self.config.cli_addr:
+            start("rpc", lambda report: serve_local(self.config.cli_addr, self._rpc, report))
+        if self.terminals is not None:
+            for name, part in self.terminals.parts().items():
+                start(name, part)
+        start("dmsg", self._watch_dmsg)
+        start("dmsg control", self._serve_control)
+        for pk in self.config.hypervisors:
+            if pk != self.pk:  # ours, if there is one, needs no connection
+                start(f"hypervisor {pk}", self._link(pk), awaited=False)
+        for name, part in self._more.items():
+            start(name, part)
+
+    def _link(self, pk: PubKey) -> Part:
+        return lambda report: self._links.keep(pk, report)
+
+    async def _watch_dmsg(self, report: Report) -> None:
+        await self.dmsg.ready()
+        report.up(dmsg_servers=[str(server) for server in self.dmsg.sessions])
+        await asyncio.Event().wait()
+
+    async def _serve_control(self, report: Report) -> None:
+        listener = self.dmsg.listen(DMSG_CONTROL)
+        report.up()
+        try:
+            await serve_control(listener)
+        finally:
+            await listener.close()
+
+    # What the operations ask for.
+
+    def uptime(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self._started
+
+    def health(self) -> HealthInfo:
+        connected = self._dmsg is not None and self._dmsg.sessions
+        return HealthInfo(services_health="healthy" if connected else "connecting")
+
+    def overview(self) -> Overview:
+        return Overview(
+            local_pk=self.pk,
+            build_info=BuildInfo(f"v{__version__}", "unknown", "unknown"),
+            app_protocol_version=APP_PROTOCOL_VERSION,
+            local_ip=local_ip(),
+            hypervisors=list(self.config.hypervisors),
+            connected_hypervisor=list(self._links.connected),
+            hostname=socket.gethostname(),
+        )
+
+    def summary(self, load: LoadStats) -> Summary:
+        servers = self.dmsg.sessions
+        return Summary(
+            overview=self.overview(),
+            health=self.health(),
+            uptime=self.uptime(),
+            is_hypervisor=self.config.hypervisor is not None,
+            connected_dmsg_servers=[str(server) for server in servers],
+            dmsg_servers=[
+                DmsgServer(server, round((self.dmsg.round_trip(server) or 0.0) * 1e9))
+                for server in servers
+            ],
+            online=True,
+            build_tag="python",
+            config_version=self.config.version,
+            load=load,
+        )
+
+    def allow_terminals(self, keys: Iterable[PubKey]) -> None:
+        """Until the visor restarts. Raises NotSupported when it has no terminals."""
+        if self.terminals is None:
+            raise NotSupported("this visor has no terminals: its config has no pty section")
+        self.terminals.allow(keys)
+
+
+def local_ip() -> str:
+    """The address this machine would use towards others; "" when there is no way out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a test address; connecting a datagram sends nothing
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+        return address

@@ -1,0 +1,195 @@
+"""The whole of it: discovery, server, nodes and a hypervisor talk over real dmsg on loopback."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+
+from skywire.crypto.keys import PubKey
+from skywire.errors import Refused
+from skywire.ports import DMSG_PTY
+from skywire.pty.client import PtyClient
+from skywire.testing.wait import eventually
+from skywire.visor import modules
+from skywire.visor.modules import State
+from tests.visor.network import SOON, Net, network
+
+
+@pytest.fixture
+async def net(tmp_path: Path) -> AsyncIterator[Net]:
+    async with network(tmp_path) as started:
+        await started.start_discovery()
+        await started.start_server()
+        yield started
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[ClientSession]:
+    async with ClientSession() as session:
+        yield session
+
+
+async def rows(http: ClientSession, url: str) -> dict[str, Any]:
+    async with http.get(f"{url}api/visors-summary") as response:
+        assert response.status == 200
+        return {row["overview"]["local_pk"]: row for row in await response.json()}
+
+
+async def wait_for_row(
+    http: ClientSession, url: str, pk: PubKey, online: bool, health: str = "healthy"
+) -> Any:
+    """The row of `pk` once it has this state and health."""
+    async with asyncio.timeout(SOON):
+        while True:
+            row = (await rows(http, url)).get(str(pk))
+            if row and row["online"] is online and (row["health"] or {}) == services(health):
+                return row
+            await asyncio.sleep(0.05)
+
+
+def services(health: str) -> dict[str, str]:
+    return {"services_health": health}
+
+
+async def output_until(ws: ClientWebSocketResponse, text: bytes) -> bytes:
+    """Terminal bytes up to and including `text`."""
+    output = b""
+    async with asyncio.timeout(SOON):
+        while text not in output:
+            message = await ws.receive()
+            assert message.type in (WSMsgType.BINARY, WSMsgType.TEXT), (message, output)
+            if message.type is WSMsgType.BINARY:
+                output += message.data
+    return output
+
+
+async def test_a_node_appears_goes_away_and_comes_back(net: Net, http: ClientSession) -> None:
+    hypervisor = await net.start(net.hypervisor_config("a"))
+    url = hypervisor.fact("hypervisor", "url")
+    node = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    row = await wait_for_row(http, url, node.pk, True)
+    assert list(await rows(http, url)) == [str(hypervisor.pk), str(node.pk)]
+    assert row["overview"]["hypervisors"] == [str(hypervisor.pk)]
+    assert row["overview"]["connected_hypervisor"] == [str(hypervisor.pk)]
+    assert row["load"]["cpu_cores"] >= 1
+    assert row["connected_dmsg_servers"]
+    async with http.get(f"{url}api/visors/{node.pk}/uptime") as response:
+        assert 0 < await response.json() < SOON
+
+    await node.stop()
+    row = await wait_for_row(http, url, node.pk, False)
+    assert row["offline_since"]
+    assert row["last_seen_at"] <= row["offline_since"]
+    async with http.get(f"{url}api/visors/{node.pk}/uptime") as response:
+        assert response.status == 503
+
+    again = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    assert again.pk == node.pk
+    row = await wait_for_row(http, url, node.pk, True)
+    assert row["offline_since"] is None
+
+
+async def test_the_way_to_each_node_is_measured(net: Net, http: ClientSession) -> None:
+    hypervisor = await net.start(net.hypervisor_config("a"))
+    url = hypervisor.fact("hypervisor", "url")
+    node = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    await wait_for_row(http, url, node.pk, True)
+    (server,) = hypervisor.visor.dmsg.sessions
+    async with asyncio.timeout(SOON):
+        while True:
+            async with http.get(f"{url}api/dmsg") as response:
+                stats = {one["public_key"]: one for one in await response.json()}
+            if stats.keys() == {str(hypervisor.pk), str(node.pk)}:
+                break
+            await asyncio.sleep(0.05)
+    for one in stats.values():
+        assert one["server_public_key"] == str(server)
+        assert 0 < one["round_trip"] < SOON * 1e9
+
+
+async def test_a_terminal_opens_on_a_node_and_on_our_own(net: Net, http: ClientSession) -> None:
+    hypervisor = await net.start(net.hypervisor_config("a"))
+    url = hypervisor.fact("hypervisor", "url")
+    node = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    await wait_for_row(http, url, node.pk, True)
+    for pk in (node.pk, hypervisor.pk):
+        async with http.ws_connect(f"{url}pty/{pk}?scheme=dmsg") as ws:
+            await ws.send_str("echo $((40+2))-answer\n")
+            await output_until(ws, b"42-answer")
+            await ws.send_str("exit\n")
+
+
+async def test_a_foreign_key_gets_no_terminal(net: Net) -> None:
+    node = await net.start(net.config("b"))
+    stranger = await net.start(net.config("c"))
+    stream = await stranger.visor.dmsg.dial(node.pk, DMSG_PTY)
+    async with asyncio.timeout(SOON):
+        with pytest.raises(Refused):
+            await PtyClient.connect(stream)
+
+
+async def test_a_hypervisors_hypervisor_may_open_a_terminal(net: Net, http: ClientSession) -> None:
+    """hypervisor.md §7: B pushes A's key to C, so that A opens a shell on C by itself."""
+    a = await net.start(net.config("a"))
+    b = await net.start(net.hypervisor_config("b", hypervisors=[str(a.pk)]))
+    c = await net.start(net.config("c", hypervisors=[str(b.pk)]))
+    await wait_for_row(http, b.fact("hypervisor", "url"), c.pk, True)
+    async with asyncio.timeout(SOON):
+        while True:
+            stream = await a.visor.dmsg.dial(c.pk, DMSG_PTY)
+            try:
+                client = await PtyClient.connect(stream)
+            except Refused:
+                await asyncio.sleep(0.05)
+                continue
+            break
+    await client.close()
+
+
+async def test_a_node_starts_without_discovery_and_recovers(
+    tmp_path: Path, http: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skywire.visor.visor.READY_LIMIT", 0.5)
+    async with network(tmp_path) as net:
+        port = await net.start_discovery()
+    async with network(tmp_path) as net:
+        net.discovery = f"http://127.0.0.1:{port}"  # nobody answers there
+        hypervisor = await net.start(net.hypervisor_config("a"))
+        url = hypervisor.fact("hypervisor", "url")
+        await wait_for_row(http, url, hypervisor.pk, True, "connecting")
+        assert hypervisor.state("dmsg") is State.STARTING
+        await net.start_discovery(port)
+        await net.start_server()
+        await eventually(lambda: hypervisor.state("dmsg") is State.RUNNING, SOON + 20)
+        await wait_for_row(http, url, hypervisor.pk, True)
+
+
+async def test_a_part_that_cannot_start_is_named_and_stops_nothing(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules, "FIRST_PAUSE", 0.05)
+    first = await net.start(net.config("b"))
+    taken = first.fact("rpc", "rpc").rpartition(":")[2]
+    second = await net.start(net.config("c", cli_addr=f"127.0.0.1:{taken}"))
+    report = second.visor.modules["rpc"]
+    assert second.state("rpc") is State.FAILED
+    assert f"port {taken}" in report.reason
+    assert "in use" in report.reason
+    assert second.state("terminals") is State.RUNNING
+    await first.stop()
+    await eventually(lambda: second.state("rpc") is State.RUNNING, SOON)
+
+
+async def test_stopping_is_quick_and_complete(net: Net, tmp_path: Path) -> None:
+    hypervisor = await net.start(net.hypervisor_config("a"))
+    node = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    await node.stop()
+    await hypervisor.stop()
+    assert clock() - started < 5
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".sock")]
