@@ -2,16 +2,26 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
-from skywire.errors import Refused
+from skywire.crypto.generate import deterministic_key_pair
+from skywire.crypto.keys import PubKey
+from skywire.errors import NotSupported, Refused
 from skywire.pty import web_frames as frames
+from skywire.pty.host import PtyHost
+from skywire.pty.web import WebTerminals
 from skywire.pty.web_session import End, Opened, Timing, WebSession
+from skywire.pty.whitelist import Whitelist
+from skywire.streams.stream import Address, Stream
+from skywire.streams.supervise import Tasks
+from skywire.testing.streams import stream_pair
 
 NATURAL_END = "read /dev/ptmx: input/output error"
 LIMIT = 10.0  # seconds any wait of a test may take
@@ -210,3 +220,57 @@ class Stage:
     async def ended(self) -> End:
         async with asyncio.timeout(LIMIT):
             return await self.ends.get()
+
+
+class Node:
+    """A real pty host with real shells, and a hypervisor's web terminals that dial it.
+
+    `owner` is the hypervisor's key. `blocked` names networks whose dials hang; `missing` those
+    that this hypervisor is not on.
+    """
+
+    def __init__(
+        self, home: Path, *, persistent: bool = True, timing: Timing | None = None
+    ) -> None:
+        self.key, self.owner = deterministic_key_pair(b"node")[0], deterministic_key_pair(b"hv")[0]
+        self.whitelist = Whitelist([self.owner])
+        (home / ".bashrc").write_text("cd; PS1='$ '\n")
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+        self.host = PtyHost(self.whitelist, persistent_sessions=persistent, environment=environment)
+        self.terminals = WebTerminals(
+            commands={"update": ("echo up''dated", "echo $$ >> ran")}, timing=timing
+        )
+        self.dials: list[str] = []
+        self.blocked: set[str] = set()
+        self.missing = {"skynet"}
+        self.streams: list[Stream] = []
+        self._tasks = Tasks("test node")
+
+    async def __aenter__(self) -> Self:
+        await self.host.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.terminals.close()
+        for stream in self.streams:
+            stream.abort()
+        await self.host.__aexit__(None, None, None)
+        await self._tasks.close()
+
+    async def dial(self, pk: PubKey, port: int, scheme: str) -> Stream:
+        assert (pk, port) == (self.key, 22)
+        self.dials.append(scheme)
+        if scheme in self.missing:
+            raise NotSupported(f"this node is not on {scheme}")
+        if scheme in self.blocked:
+            await asyncio.Event().wait()
+        ours, theirs = stream_pair(
+            a=Address("dmsg", self.owner.hex(), 50000, self.owner),
+            b=Address("dmsg", self.key.hex(), 22, self.key),
+        )
+        self._tasks.spawn(self.host.serve(theirs), "serve")
+        self.streams.append(ours)
+        return ours
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await self.terminals.handle(request, self.key, self.dial)
