@@ -31,6 +31,7 @@ class DmsgStream:
         "_closed",
         "_eof",
         "_error",
+        "_flushed",
         "_loop",
         "_on_end",
         "_opener",
@@ -70,6 +71,7 @@ class DmsgStream:
         self._unsent: memoryview | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._flushed: asyncio.Future[None] | None = None  # what `close` waits for
         self._eof = False
         self._closed = False
         self._error: StreamError | None = None
@@ -164,31 +166,45 @@ class DmsgStream:
     async def close(self) -> None:
         if self._closed:
             return
-        if self._unsent is not None and self._error is None and not self._eof:
+        self._shut()
+        if self._unsent is not None and self._stream.can_send:
+            self._flushed = self._loop.create_future()
             try:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._until_writable()
-            except (TimeoutError, StreamError):
-                self.abort()
-                return
-        self._end(StreamClosed(f"stream to {self.remote} was closed"))
-        self._stream.close()
+                    await self._flushed
+            except TimeoutError:
+                pass  # the peer takes nothing: what is unsent is lost
+            except asyncio.CancelledError:
+                self._leave()
+                self._stream.reset()
+                raise
+        lost = self._unsent is not None
+        self._leave()
+        if lost:
+            self._stream.reset()
+        else:
+            self._stream.close()
 
     def abort(self) -> None:
-        self._end(StreamClosed(f"stream to {self.remote} was aborted"))
+        self._shut()
+        self._leave()
         self._stream.reset()
 
-    def _end(self, error: StreamError) -> None:
-        """Our side is over, for whatever reason. Frees the port."""
-        if not self._closed:
-            self._closed = True
-            self._error = self._error or error
-            self._unsent = None
-            self._chunks.clear()
-            self._stream.receiver = DISCARD
-            self._wake_reader()
-            self._wake_writer()
-            self._gone()
+    def _shut(self) -> None:
+        """From now on reading and writing are refused, waiting ones too."""
+        self._closed = True
+        self._chunks.clear()
+        self._buffered = 0
+        self._grant()
+        self._wake_reader()
+        self._wake_writer()
+
+    def _leave(self) -> None:
+        """Nothing is left to do for this stream: let go of yamux and the port."""
+        self._unsent = None
+        self._stream.receiver = DISCARD
+        self._wake_flush()
+        self._gone()
 
     def _gone(self) -> None:
         on_end, self._on_end = self._on_end, None
@@ -203,9 +219,16 @@ class DmsgStream:
         if self._writer is not None and not self._writer.done():
             self._writer.set_result(None)
 
-    # Receiver
+    def _wake_flush(self) -> None:
+        if self._flushed is not None and not self._flushed.done():
+            self._flushed.set_result(None)
+
+    # What yamux tells its receiver
 
     def data_received(self, data: bytes | memoryview) -> None:
+        if self._closed:
+            self._stream.consume(len(data))
+            return
         self._raw += len(data)
         try:
             plain = self._opener.receive_data(data)
@@ -226,20 +249,23 @@ class DmsgStream:
             self._unsent = self._unsent[taken:] if taken < len(self._unsent) else None
             if self._unsent is None:
                 self._wake_writer()
+                self._wake_flush()
 
     def eof_received(self) -> None:
         if self._opener.unfinished:
             self.stream_lost("closed by the peer in the middle of a frame")
         self._eof = True
-        self._unsent = None
+        self._over()
         self._stream.close()
-        self._wake_reader()
-        self._wake_writer()
-        self._gone()
 
     def stream_lost(self, reason: str) -> None:
         self._error = self._error or StreamReset(f"stream to {self.remote}: {reason}")
+        self._over()
+
+    def _over(self) -> None:
+        """The peer or the session is gone: wake everybody, free the port."""
         self._unsent = None
         self._wake_reader()
         self._wake_writer()
+        self._wake_flush()
         self._gone()
