@@ -198,6 +198,8 @@ class Gate:
             raise
         finally:
             self.running -= 1
+            async with self._changed:
+                self._changed.notify_all()
         return value
 
     async def has(self, count: int) -> None:
@@ -218,6 +220,14 @@ async def test_calls_over_the_limit_wait_for_a_place(ordered: bool) -> None:
         assert gate.running == (1 if ordered else 3)
         gate.open.set()
         assert await asyncio.gather(*tasks) == list(range(10))
+        gate.open.clear()  # the places are as many as before
+        again = [asyncio.ensure_future(rpc.call("t.Wait", INT, n, INT)) for n in range(10)]
+        await gate.has(1 if ordered else 3)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert gate.running == (1 if ordered else 3)
+        gate.open.set()
+        await asyncio.gather(*again)
 
 
 async def test_a_peer_that_leaves_all_places_busy_is_dropped(
@@ -262,6 +272,24 @@ async def test_calls_that_go_on_too_long_after_the_end_are_cancelled() -> None:
         await task
         assert gate.cancelled == 1
         assert await ours.read() == b""
+
+
+async def test_handlers_that_only_wait_to_tell_the_peer_end_with_its_input() -> None:
+    read, write = Gate(), Gate()
+    methods = {
+        "pty.Read": Method(INT, INT, read, for_peer=True),
+        "pty.Write": Method(INT, INT, write),
+    }
+    async with raw(methods) as (ours, _, task):
+        await ours.write(calls("pty.Read", "pty.Write", "pty.Read"))
+        await read.has(2)
+        await write.has(1)
+        await ours.write_eof()
+        await read.has(0)
+        assert (read.cancelled, write.running) == (2, 1)
+        write.open.set()
+        await task
+        assert write.cancelled == 0
 
 
 @pytest.mark.parametrize("ordered", [True, False])

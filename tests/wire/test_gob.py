@@ -250,6 +250,11 @@ def test_a_bad_key_is_refused(raw: bytes) -> None:
         gob.decode(UUID, data)
 
 
+def test_complex_numbers_are_passed_over() -> None:
+    half = gob.encode(FLOAT, 0.5)[3:]
+    assert gob.decode(ANY, message(int_(7), b"\0", half, half)) == 0.5 + 0.5j
+
+
 def test_text_that_is_not_utf_8_does_not_travel_on() -> None:
     assert gob.decode(STRING, gob.encode(STRING, "a\udcff")) == "a�"  # sent as the byte ff
 
@@ -381,6 +386,20 @@ def test_a_definition_within_a_nested_interface_is_read() -> None:
     value = message(int_(64), b"\1", text("main.Box"), int_(64), message(contents), b"\0")
     expected = Box(Concrete("main.Box", {"V": Concrete("main.Point", {"X": 1})}))
     assert gob.decode(Box, BOX_DEFINITION + value) == expected
+
+
+def test_a_nested_definition_is_met_again_when_the_value_is_split_behind_it() -> None:
+    inside = text("main.Point") + POINT_DEFINITION + uint(99) + POINT
+    first = message(
+        int_(64), b"\1", text("main.Box"), int_(64), message(b"\1" + inside + b"\0"),
+        b"\1", text("main.Other"), struct_definition(66, ("Z", 2)),
+    )  # fmt: skip
+    rest = message(int_(66), message(b"\1", int_(9), b"\0"), b"\0")
+    expected = Box(
+        Concrete("main.Box", {"V": Concrete("main.Point", {"X": 1})}),
+        Concrete("main.Other", {"Z": 9}),
+    )
+    assert gob.decode(Box, BOX_DEFINITION + first + rest) == expected
 
 
 def test_an_interface_must_fill_its_length() -> None:

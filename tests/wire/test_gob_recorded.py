@@ -130,3 +130,22 @@ def test_pty_streams_become_our_types_and_the_same_bytes_again(
         if NUMBERED_AFRESH[name] is header:  # ids from 64: not from a long-running Go process
             assert again.hex() == stream.hex()
         assert list(typed_values(again, header)) == found
+
+
+@pytest.mark.parametrize(
+    ("t", "value", "raw"),
+    [
+        (INT, 32768, "060400fd010000"),
+        (BYTES, b"ls\n", "060a00036c730a"),
+        (STRING, "deadbeefdeadbeef", "130c001064656164626565666465616462656566"),
+        (
+            WinSize,
+            WinSize(100, 30, 30, 100),
+            "33ff810301010757696e53697a6501ff820001040101580106000101590106000104526f777301060001"
+            "04436f6c7301060000000bff820164011e011e016400",
+        ),
+    ],
+)
+def test_the_examples_of_the_specification(t: GoType, value: Any, raw: str) -> None:
+    """pty.md §3.4: written by older releases, whose ids start at 65."""
+    assert gob.decode(t, bytes.fromhex(raw)) == value

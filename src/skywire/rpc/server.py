@@ -136,6 +136,7 @@ class _Connection:
             self._worker = self._tasks.spawn(self._work(), name="ordered")
 
     def _answered(self, task: asyncio.Task[Any]) -> None:
+        """A callback, for a task cancelled before its first step gets to no `finally`."""
         self._for_peer.discard(task)
         self._free.release()
 
@@ -148,13 +149,10 @@ class _Connection:
                 self._free.release()
 
     async def _answer(self, call: Call) -> None:
-        try:
-            if call.refusal:
-                await self._refuse(call, call.refusal)
-            else:
-                await self._run(call, self._methods[call.method])
-        finally:
-            self._free.release()
+        if call.refusal:
+            await self._refuse(call, call.refusal)
+        else:
+            await self._run(call, self._methods[call.method])
 
     async def _run(self, call: Call, method: Method) -> None:
         try:
@@ -169,9 +167,7 @@ class _Connection:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            log.warning(
-                "rpc handler gave up method=%s", call.method
-            )  # what it awaited was cancelled
+            log.warning("rpc handler awaited something cancelled method=%s", call.method)
             await self._refuse(call, INTERNAL_ERROR)
         except Exception:
             log.exception("rpc handler failed method=%s", call.method)
