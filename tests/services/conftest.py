@@ -51,7 +51,7 @@ class Discovery:
 
     def __init__(self, session: ClientSession, url: str, rules: DmsgDiscovery) -> None:
         self._session = session
-        self._url = url
+        self.url = url
         self.rules = rules
         self.now = 1_800_000_000 * SECOND
 
@@ -59,7 +59,7 @@ class Discovery:
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> Answer:
         async with self._session.request(
-            method, self._url + path, data=body, headers=headers
+            method, self.url + path, data=body, headers=headers
         ) as response:
             content_type = response.headers.get("Content-Type", "")
             return Answer(response.status, await response.read(), content_type)

@@ -278,6 +278,7 @@ async def test_the_sweep_forgets_and_counts(disc: Discovery) -> None:
     metrics = await disc.ask("GET", "/metrics")
     assert b'dmsg_entries{type="server"} 1\n' in metrics.body
     assert b'dmsg_entries{type="client"} 1\n' in metrics.body
+    assert b'dmsg_discovery_answers_total{status="200"} 2\n' in metrics.body
     disc.now += 121 * SECOND
     await disc.rules.sweep()
     assert b'dmsg_entries{type="server"} 0\n' in (await disc.ask("GET", "/metrics")).body

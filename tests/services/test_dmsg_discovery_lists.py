@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
@@ -185,6 +186,20 @@ async def test_health_tells_of_build_start_and_dmsg(start: Start) -> None:
 
 
 # Failures
+
+
+async def test_a_crowd_of_half_sent_requests_holds_nobody_up(disc: Discovery) -> None:
+    place = URL(disc.url)
+    crowd = await asyncio.gather(
+        *(asyncio.open_connection(place.host, place.port) for _ in range(300))
+    )
+    for _, writer in crowd:
+        writer.write(b"GET /dmsg-discovery/entries HTTP/1.1\r\nHost: ")
+    async with asyncio.timeout(5):
+        assert (await disc.get("/entries")).body == b"[]"
+    for _, writer in crowd:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in crowd))
 
 
 class BrokenStore(SqlDiscoveryStore):

@@ -89,6 +89,18 @@ async def test_a_client_asks_the_discovery_over_dmsg(
                 await discovery.entry(PK)
 
 
+async def test_a_server_takes_its_entry_with_it(
+    stack: AsyncExitStack, store: DiscoveryStore
+) -> None:
+    app = DmsgDiscovery(store, Settings(test_mode=True)).app()
+    runner = await stack.enter_async_context(running(app))
+    port = await listen(runner, "127.0.0.1", 0, what="discovery")
+    async with AsyncExitStack() as life:
+        server = await relay(life, f"http://127.0.0.1:{port}")
+        assert await store.document(server.public) is not None
+    assert await store.document(server.public) is None
+
+
 async def test_what_the_service_posts_stays_in_memory(store: DiscoveryStore) -> None:
     directory = OwnDirectory(store)
     posted = await update_entry(directory, SK, lambda _: Entry.of_client(PK, []))

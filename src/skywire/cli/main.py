@@ -14,10 +14,10 @@ dmsg = LazyGroup(
     "Streams between public keys, through relay servers.",
     {
         "curl": Lazy("skywire.cli.dmsg_curl:curl", "Fetch a file or send data over dmsg."),
+        "disc": Lazy("skywire.cli.dmsg_disc:disc", "Run the directory of servers and clients."),
         "http": Lazy("skywire.cli.dmsg_http:http", "Serve the files of a directory over dmsg."),
         "ip": Lazy("skywire.cli.dmsg_net:ip", "Print our IP address as a dmsg server sees it."),
         "ping": Lazy("skywire.cli.dmsg_net:ping", "Measure the round trip to a node over dmsg."),
-        "disc": Lazy("skywire.cli.dmsg_disc:disc", "Run the directory of servers and clients."),
         "server": Lazy("skywire.cli.dmsg_server:server", "Run a relay server."),
         "socks": Lazy("skywire.cli.dmsg_net:socks", "Reach the internet through another node."),
         "web": Lazy("skywire.cli.dmsg_web:web", "Show web sites on dmsg to a local browser."),

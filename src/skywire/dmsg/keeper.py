@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from skywire.crypto.keys import SecKey
-from skywire.dmsg.discovery import Directory, update_entry
-from skywire.errors import NotFound, SkywireError
+from skywire.dmsg.discovery import Directory, update_entry, withdraw_entry
+from skywire.errors import SkywireError
 from skywire.streams.supervise import Backoff
 from skywire.wire.entry import Entry
 
@@ -75,8 +75,6 @@ class EntryKeeper:
             return
         try:
             async with asyncio.timeout(WITHDRAW_TIMEOUT):
-                await self._directory.delete(await self._directory.entry(self._secret.public()))
-        except NotFound:
-            pass
+                await withdraw_entry(self._directory, self._secret)
         except (SkywireError, TimeoutError) as error:
             log.info("entry not withdrawn error=%s", error or "no answer")

@@ -25,7 +25,7 @@ from skywire.crypto.keys import PubKey, Signature
 from skywire.dmsg import discovery as texts
 from skywire.errors import AuthenticationFailed, Conflict, InvalidValue, NotFound, SkywireError
 from skywire.http.app import health_route, metrics_route
-from skywire.metrics import Registry
+from skywire.metrics import Counter, Registry
 from skywire.stores.contracts import DiscoveryStore
 from skywire.streams.supervise import Backoff, keep_running
 from skywire.wire import entry as wire
@@ -71,6 +71,7 @@ class DmsgDiscovery:
         self._settings = settings or Settings()
         self._clock = clock
         self._metrics = metrics or Registry()
+        self._answers: dict[int, Counter] = {}  # by status
         self._counts = (0, 0)  # servers, clients: of the last sweep
         count = "Entries by what they are; one may be both."
         self._metrics.gauge("dmsg_entries", count, lambda: self._counts[0], type="server")
@@ -80,7 +81,7 @@ class DmsgDiscovery:
         self, dmsg_address: str = "", dmsg_servers: Callable[[], Sequence[str]] = tuple
     ) -> web.Application:
         """The HTTP API. The arguments are what `/health` tells about dmsg."""
-        app = web.Application(middlewares=[self._answer_errors], client_max_size=MAX_BODY)
+        app = web.Application(middlewares=[self._count_answers], client_max_size=MAX_BODY)
         app.add_routes(
             [
                 web.get(f"{BASE}/entry/{{pk}}", self._get_entry, allow_head=False),
@@ -196,29 +197,40 @@ class DmsgDiscovery:
         return web.Response(body=b"null", headers=_JSON)
 
     @web.middleware
-    async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except NotFound as error:
-            return _message(404, str(error))
-        except (InvalidValue, Conflict) as error:
-            return _message(422, str(error))
-        except AuthenticationFailed:
-            return _message(401, texts.BAD_SIGNATURE)
-        except web.HTTPNotFound:
-            return web.Response(status=404, text="404 page not found\n")
-        except web.HTTPMethodNotAllowed as error:
-            return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
-        except web.HTTPRequestEntityTooLarge:
-            return _message(413, f"request body is larger than {MAX_BODY} bytes")
-        except TimeoutError:
-            return _message(408, f"request body did not arrive within {BODY_TIMEOUT:g} s")
-        except SkywireError as error:
-            log.error("request failed path=%s error=%s", request.path, error)
-            return _message(500, texts.UNEXPECTED)
-        except Exception:
-            log.exception("request failed method=%s path=%s", request.method, request.path)
-            return _message(500, texts.UNEXPECTED)
+    async def _count_answers(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await _answer_errors(request, handler)
+        counter = self._answers.get(response.status)
+        if counter is None:
+            counter = self._answers[response.status] = self._metrics.counter(
+                "dmsg_discovery_answers_total", "Answers by status.", status=str(response.status)
+            )
+        counter.add()
+        return response
+
+
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except NotFound as error:
+        return _message(404, str(error))
+    except (InvalidValue, Conflict) as error:
+        return _message(422, str(error))
+    except AuthenticationFailed:
+        return _message(401, texts.BAD_SIGNATURE)
+    except web.HTTPNotFound:
+        return web.Response(status=404, text="404 page not found\n")
+    except web.HTTPMethodNotAllowed as error:
+        return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
+    except web.HTTPRequestEntityTooLarge:
+        return _message(413, f"request body is larger than {MAX_BODY} bytes")
+    except TimeoutError:
+        return _message(408, f"request body did not arrive within {BODY_TIMEOUT:g} s")
+    except SkywireError as error:
+        log.error("request failed path=%s error=%s", request.path, error)
+        return _message(500, texts.UNEXPECTED)
+    except Exception:
+        log.exception("request failed method=%s path=%s", request.method, request.path)
+        return _message(500, texts.UNEXPECTED)
 
 
 async def _body(request: web.Request) -> bytes:
