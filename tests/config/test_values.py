@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skywire.config.values import Duration, HostPort
+from skywire.config.values import Duration, HostPort, is_loopback
 from skywire.errors import InvalidValue
 
 
@@ -74,3 +74,21 @@ def test_an_address_has_a_host_and_a_port(text: str, host: str, port: int) -> No
 def test_other_addresses_are_refused(value: object) -> None:
     with pytest.raises(InvalidValue, match="host:port"):
         HostPort.parse(value)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.0.0.9", True),
+        ("::1", True),
+        ("", False),
+        ("0.0.0.0", False),
+        ("localhost.example", False),
+    ],
+)
+def test_the_loopback_is_recognised(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+    shown = f"[{host}]" if ":" in host else host
+    assert HostPort(f"{shown}:80").is_loopback is loopback

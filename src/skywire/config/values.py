@@ -3,6 +3,7 @@
 Source: config.md §1 (durations are Go texts such as "168h0m0s", or nanoseconds), §2 (addresses).
 """
 
+import ipaddress
 import re
 from typing import Self
 
@@ -89,6 +90,21 @@ class HostPort(str):
         return self.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
+
+    @property
     def port(self) -> int:
         """0 picks a free one."""
         return int(self.rpartition(":")[2] or 0)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine and reached from nowhere else."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

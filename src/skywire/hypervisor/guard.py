@@ -5,12 +5,11 @@ from a page of another origin; without accounts, a hypervisor on the loopback ad
 that address only (a foreign name that points to it would otherwise pass for our origin).
 """
 
-import ipaddress
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from skywire.config.values import is_loopback
 from skywire.errors import AuthenticationFailed, Forbidden
 from skywire.http.app import Handler
 from skywire.hypervisor.context import CONTEXT
@@ -47,9 +46,9 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
 @web.middleware
 async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
     context = request.app[CONTEXT]
-    if not context.config.enable_auth and _is_loopback(context.config.http_addr.host):
+    if not context.config.enable_auth and context.config.http_addr.is_loopback:
         name = urlsplit(f"//{request.host}").hostname or ""
-        if not _is_loopback(name):
+        if not is_loopback(name):
             raise Forbidden(
                 f'this hypervisor is not called "{name[:80]}"; open it by its address, '
                 "or set hypervisor.enable_auth"
@@ -97,11 +96,3 @@ def _needs_login(request: web.Request) -> bool:
     if match.http_exception is not None:
         return request.path.startswith("/api/")
     return match.handler not in _public and not isinstance(match.route.resource, web.StaticResource)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False

@@ -15,7 +15,12 @@ from skywire.http import app as http
 from skywire.hypervisor import accounts, api
 from skywire.hypervisor.answers import MAX_BODY, finish
 from skywire.hypervisor.context import CONTEXT, Context
-from skywire.hypervisor.guard import add_headers, check_csrf, check_login, check_origin
+from skywire.hypervisor.guard import (
+    add_headers,
+    check_csrf,
+    check_login,
+    check_origin,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +57,12 @@ async def serving(context: Context) -> AsyncIterator[str]:
         port = await http.listen(runner, address.host, address.port, what="hypervisor", tls=tls)
         url = f"{'http' if tls is None else 'https'}://{_reachable(address.host)}:{port}/"
         log.info("hypervisor up url=%s auth=%s", url, context.config.enable_auth)
+        if not context.config.enable_auth and not address.is_loopback:
+            log.warning(
+                "hypervisor asks for no password address=%s: whoever reaches it gets a shell on "
+                "every visor; set hypervisor.enable_auth",
+                address,
+            )
         yield url
 
 

@@ -4,11 +4,10 @@ It has no authentication, so a config that names no host gets the loopback addre
 another address on purpose is told what that means.
 """
 
-import ipaddress
 import logging
 from contextlib import suppress
 
-from skywire.config.values import HostPort
+from skywire.config.values import HostPort, is_loopback
 from skywire.errors import StreamClosed
 from skywire.rpc.server import RpcServer
 from skywire.streams.supervise import Tasks
@@ -23,7 +22,7 @@ MAX_CONNECTIONS = 64
 async def serve_local(address: HostPort, server: RpcServer, report: Report) -> None:
     """Serve until cancelled. Raises Conflict or Unavailable naming the port."""
     host = address.host or "127.0.0.1"
-    if not _is_loopback(host):
+    if not is_loopback(host):
         log.warning(
             "cli_addr is open to the network address=%s: it has no authentication; "
             "use localhost:%d",
@@ -45,12 +44,3 @@ async def serve_local(address: HostPort, server: RpcServer, report: Report) -> N
     finally:
         await listener.close()
         await tasks.close()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -132,7 +132,7 @@ class Visor:
 
     async def _watch_dmsg(self, report: Report) -> None:
         await self.dmsg.ready()
-        report.up(dmsg_servers=[str(server) for server in self.dmsg.sessions])
+        report.up(dmsg_servers=",".join(str(server) for server in self.dmsg.sessions))
         await asyncio.Event().wait()
 
     async def _serve_control(self, report: Report) -> None:
