@@ -187,6 +187,20 @@ async def test_of_two_concurrent_posts_of_one_sequence_one_wins(disc: Discovery)
     assert sorted(answer.status for answer in answers) == [200] + [422] * 7
 
 
+async def test_a_full_discovery_takes_updates_but_no_new_keys(
+    disc: Discovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_ENTRIES", 1)
+    assert (await disc.post(disc.client())).json == NEW
+    await disc.rules.sweep()
+    answer = await disc.post(disc.server())
+    assert (answer.status, answer.json["code"]) == (503, 503)
+    assert (await disc.post(disc.client(1))).json == UPDATED
+    await disc.delete(disc.client())
+    await disc.rules.sweep()
+    assert (await disc.post(disc.server())).json == NEW
+
+
 async def test_keys_of_2026_are_kept_when_signed(disc: Discovery) -> None:
     plain = Entry.of_client(CLIENT, [SERVER], now=disc.now)
     newer = wire.sign(msgspec.structs.replace(plain, protocol="smux"), CLIENT_SK)

@@ -37,6 +37,7 @@ BASE = texts.BASE_PATH
 SERVER_LIFETIME = 120.0  # seconds after each post; a server posts once a minute
 ENTRY_TIMEOUT = 180.0  # seconds, for clients from before v0.5.0, which post with ?timeout=true
 MAX_AVAILABLE = 512  # servers in one answer
+MAX_ENTRIES = 1_000_000  # some 500 MB: clients' entries never expire, and anybody can make keys
 MAX_BODY = wire.MAX_SIZE  # bytes; some 3,600 keys in a deregistration
 BODY_TIMEOUT = 10.0  # seconds for a body to arrive
 SWEEP_INTERVAL = 10.0  # seconds
@@ -131,6 +132,8 @@ class DmsgDiscovery:
             raise InvalidValue(texts.LOCALHOST)
         wire.validate(entry, now=self._clock())
         entry = self._classified(wire.verified(entry))
+        if sum(self._counts) >= MAX_ENTRIES and await self._store.document(entry.static) is None:
+            return _message(503, f"no room for new entries, {MAX_ENTRIES} are stored")
         lifetime = None
         if entry.server is not None:
             lifetime = SERVER_LIFETIME

@@ -3,7 +3,7 @@
 sqlite::memory:           gone when the program ends
 sqlite:///file.db         in the working directory
 sqlite:////path/file.db   four slashes: an absolute path, as SQLAlchemy has it
-redis://host:6379/0       also rediss:// and unix://
+redis://host:6379/0       or rediss://, with TLS
 """
 
 from skywire.errors import InvalidValue, NotSupported
@@ -21,7 +21,7 @@ async def open_discovery(url: str, password: str = "") -> DiscoveryStore:
     path = MEMORY if rest == MEMORY else rest[3:] if rest.startswith("///") else ""
     if scheme == "sqlite" and path.strip("/"):
         return SqlDiscoveryStore(Database(path))
-    if scheme in ("redis", "rediss", "unix"):
+    if scheme in ("redis", "rediss"):
         try:
             from skywire.stores.redis import open_discovery as open_redis
         except ImportError as error:
