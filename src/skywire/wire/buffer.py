@@ -1,8 +1,6 @@
-"""A receive buffer that waits for n bytes or a line."""
+"""A receive buffer that waits for n bytes."""
 
-from skywire.errors import RemoteProtocolError
-
-_COMPACT = 65536  # bytes read and not yet dropped
+_COMPACT = 65536  # bytes taken and not yet dropped
 
 
 class Buffer:
@@ -13,8 +11,8 @@ class Buffer:
 
     __slots__ = ("_data", "_pos")
 
-    def __init__(self, data: bytes = b"") -> None:
-        self._data = bytearray(data)
+    def __init__(self) -> None:
+        self._data = bytearray()
         self._pos = 0
 
     def __len__(self) -> int:
@@ -23,35 +21,17 @@ class Buffer:
     def append(self, data: bytes) -> None:
         self._data += data
 
-    def peek(self, size: int) -> bytes:
+    def peek(self, size: int) -> bytearray:
         """The next `size` bytes, or as many as are there; they stay."""
-        return bytes(self._data[self._pos : self._pos + size])
+        return self._data[self._pos : self._pos + size]
 
-    def take(self, size: int) -> bytes | None:
-        """Exactly `size` bytes, or None while they have not arrived."""
-        end = self._pos + size
+    def take(self, size: int, skip: int = 0) -> bytes | None:
+        """`size` bytes behind `skip` others, or None, and nothing done, until all have arrived."""
+        start = self._pos + skip
+        end = start + size
         if end > len(self._data):
             return None
-        taken = bytes(self._data[self._pos : end])
-        self._drop(end)
-        return taken
-
-    def take_line(self, limit: int) -> bytes | None:
-        """The next line with its LF, or None while it is incomplete.
-
-        Raises RemoteProtocolError when no LF stands within `limit` bytes.
-        """
-        end = self._data.find(b"\n", self._pos, self._pos + limit) + 1
-        if end:
-            return self.take(end - self._pos)
-        if len(self) >= limit:
-            raise RemoteProtocolError(f"no line end within {limit} bytes")
-        return None
-
-    def take_all(self) -> bytes:
-        return self.take(len(self)) or b""
-
-    def _drop(self, end: int) -> None:
+        taken = bytes(self._data[start:end])
         if end == len(self._data):
             self._data.clear()
             self._pos = 0
@@ -60,3 +40,4 @@ class Buffer:
             self._pos = 0
         else:
             self._pos = end
+        return taken

@@ -207,8 +207,7 @@ class Decoder:
             raise RemoteProtocolError(
                 f"gob: a message of {size} bytes, expected 1 to {self._max_message}"
             )
-        message = self._buffer.take(start + size)
-        return None if message is None else message[start:]
+        return self._buffer.take(size, skip=start)
 
 
 def _text(error: Exception) -> str:

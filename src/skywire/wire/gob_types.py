@@ -38,7 +38,7 @@ from skywire.errors import InvalidValue, LocalProtocolError
 BOOL_ID, INT_ID, UINT_ID, FLOAT_ID, BYTES_ID, STRING_ID, COMPLEX_ID, INTERFACE_ID = range(1, 9)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one object is one type: hashed on each value
 class Basic:
     """A type that needs no definition on the wire. `low`..`high`: the range of an integer."""
 
@@ -101,7 +101,7 @@ class Pointer:
     target: "GoType"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Marshaller:
     """A type that writes itself. `load` raises ValueError or InvalidValue for bad bytes.
 

@@ -36,7 +36,7 @@ BASIC_NAMES = {
 }
 
 
-def read_uint(data: bytes, pos: int) -> tuple[int, int]:
+def read_uint(data: bytes | bytearray, pos: int) -> tuple[int, int]:
     first = data[pos]
     if first < 128:
         return first, pos + 1

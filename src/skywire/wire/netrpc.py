@@ -4,6 +4,7 @@ Each message is a header and a body. One encoder and one decoder serve a connect
 so bytes must be written in the order in which they were made.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -108,7 +109,9 @@ class ClientSide:
 class ServerSide:
     """`arguments` are the argument types by full method name, e.g. "pty.Start"."""
 
-    def __init__(self, arguments: dict[str, GoTypes], max_message: int = gob.MAX_MESSAGE) -> None:
+    def __init__(
+        self, arguments: Mapping[str, GoTypes], max_message: int = gob.MAX_MESSAGE
+    ) -> None:
         self._arguments = arguments
         self._services = {name.rpartition(".")[0] for name in arguments}
         self._encoder = gob.Encoder()
