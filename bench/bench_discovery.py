@@ -1,57 +1,38 @@
-"""Requests per second of `GET entry` at a discovery on SQLite, 16 connections, one core each.
+"""Requests per second of `GET entry` at a discovery on SQLite, 16 connections.
 
-    python bench/bench_discovery.py [--seconds 3] [--connections 16] [--entries 1000] [--store URL]
-
-Prints one JSON object. The service is a process of its own, pinned to one core like the client
-(this process), which asks for random entries over kept-alive connections and checks each answer's
-length. At least 5,000 requests/s are wanted.
+`python -m bench.bench_discovery`. The service is a process pinned to one core; the client (this
+process, on the other cores) asks for random entries over kept-alive connections and checks each
+answer. ECDH per second is measured between the runs.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import random
-import signal
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from statistics import median, quantiles
 
 import psutil
 
+from bench.calibration import ecdh_rate
+from bench.figures import figure, ratios
+from bench.net import child
 from skywire.crypto.generate import key_pair
 from skywire.dmsg.discovery import BASE_PATH, DiscoveryClient
 from skywire.wire.entry import Entry, sign
 
-WARM_UP = 0.5  # seconds that do not count
+CONNECTIONS = 16
+ENTRIES = 1000
+ROUNDS = 5
+SECONDS = 2.0  # of one round
+WARM_UP = 0.3  # seconds that do not count
+TARGET = 5000
+COMMAND = "-m skywire dmsg disc -a 127.0.0.1:0 --store sqlite:///discovery.db --loglvl error"
 
 
-@contextmanager
-def service(store: str, folder: Path) -> Iterator[tuple[int, int]]:
-    """Process id and port of a running `skywire dmsg disc`."""
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "skywire", "dmsg", "disc", "--loglvl", "warn"]
-    with subprocess.Popen(
-        [*command, "-a", "127.0.0.1:0", "--store", store],
-        cwd=folder,
-        env=os.environ | {"SKYWIRE_READY_FD": str(writing)},
-        pass_fds=[writing],
-    ) as process:
-        os.close(writing)
-        try:
-            with open(reading) as pipe:
-                yield process.pid, int(json.loads(pipe.readline())["port"])
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-async def fill(port: int, count: int) -> list[bytes]:
+async def fill(port: int, count: int = ENTRIES) -> list[bytes]:
     """Post `count` client entries; the requests that ask for them."""
     requests = []
     server, _ = key_pair()
@@ -102,21 +83,19 @@ class Asker(asyncio.Protocol):
             self._ask()
 
 
-async def load(
-    pid: int, port: int, requests: list[bytes], connections: int, seconds: float
-) -> tuple[list[float], float]:
+async def load(pid: int, port: int, requests: list[bytes]) -> tuple[list[float], float]:
     """Seconds each answer took, and CPU seconds of the service."""
     service = psutil.Process(pid)
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     made = [
         await loop.create_connection(lambda: Asker(requests, latencies), "127.0.0.1", port)
-        for _ in range(connections)
+        for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(WARM_UP)
     latencies.clear()
     before = service.cpu_times()
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(SECONDS)
     after = service.cpu_times()
     counted = latencies.copy()
     for transport, asker in made:
@@ -126,40 +105,33 @@ async def load(
     return counted, after.user + after.system - before.user - before.system
 
 
-def measure(
-    seconds: float = 3.0, connections: int = 16, entries: int = 1000, store: str = ""
-) -> dict[str, object]:
-    cores = sorted(os.sched_getaffinity(0))
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-discovery-") as folder,
-        service(store or "sqlite:///discovery.db", Path(folder)) as (pid, port),
-    ):
-        requests = asyncio.run(fill(port, entries))
-        os.sched_setaffinity(pid, {cores[-1]})
-        os.sched_setaffinity(0, set(cores[:-1]) or {cores[0]})
-        try:
-            latencies, cpu = asyncio.run(load(pid, port, requests, connections, seconds))
-        finally:
-            os.sched_setaffinity(0, set(cores))
-    return {
-        "figure": "discovery_get_entry",
-        "requests_per_second": round(len(latencies) / seconds),
-        "requests_per_cpu_second": round(len(latencies) / cpu),
-        "p50_ms": round(median(latencies) * 1000, 3),
-        "p99_ms": round(quantiles(latencies, n=100)[-1] * 1000, 3),
-        "connections": connections,
-        "entries": entries,
-        "store": store.partition(":")[0] or "sqlite",
-    }
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--entries", type=int, default=1000)
-    parser.add_argument("--store", default="", help="default: a new SQLite file")
-    print(json.dumps(measure(**vars(parser.parse_args()))))
+    cores = sorted(os.sched_getaffinity(0))
+    rates, cpu_rates, medians, ecdh = [], [], [], []
+    with (
+        tempfile.TemporaryDirectory(prefix="skywire-bench-") as folder,
+        child(*COMMAND.split(), folder=Path(folder)) as service,
+    ):
+        requests = asyncio.run(fill(service.facts["port"]))
+        os.sched_setaffinity(service.pid, {cores[-1]})
+        os.sched_setaffinity(0, set(cores[:-1] or cores))
+        for _ in range(ROUNDS):
+            ecdh.append(ecdh_rate())
+            latencies, cpu = asyncio.run(load(service.pid, service.facts["port"], requests))
+            rates.append(len(latencies) / SECONDS)
+            cpu_rates.append(len(latencies) / cpu)
+            medians.append(statistics.median(latencies) * 1000)
+    figure(
+        f"discovery GET entry, {CONNECTIONS} connections, SQLite",
+        rates,
+        "1/s",
+        target=f"≥ {TARGET}",
+        met=statistics.median(rates) >= TARGET,
+        calibration={"ecdh_per_s": statistics.median(ecdh)},
+        ratio=ratios(rates, ecdh),
+        per_cpu_second=round(statistics.median(cpu_rates)),
+        p50_ms=round(statistics.median(medians), 3),
+    )
 
 
 if __name__ == "__main__":
