@@ -33,6 +33,10 @@ class Node:
         self.key = key
         self._tasks = tasks
 
+    async def cut(self) -> None:
+        """Break all connections."""
+        await self._tasks.close()
+
     def stream_from(self, owner: PubKey | None, *, control: bool = False) -> Stream:
         """A stream as the network would deliver it from `owner`, or to the control socket."""
         ours = Address("memory", "control") if owner is None else Address.dmsg(owner, 50000)
@@ -98,9 +102,10 @@ async def type_line(client: PtyClient, line: str) -> None:
 
 
 async def ask(client: PtyClient, question: str) -> str:
-    """What the shell prints for `echo "<question>"`, on a line of its own."""
-    await type_line(client, f'echo "[""{question}"]')
-    found = re.search(r"\[([^\"\r\n]*)\]\r\n", await read_until(client, r"\[[^\"\r\n]*\]\r\n"))
+    """What the shell prints for `echo "<question>"`; other output is skipped."""
+    mark = os.urandom(4).hex()
+    await type_line(client, f'echo "{mark}""[{question}]"')
+    found = re.search(rf"{mark}\[(.*)\]\r\n", await read_until(client, rf"{mark}\[.*\]\r\n"))
     assert found is not None
     return found[1]
 
