@@ -52,6 +52,7 @@ class Net:
         self._stack = stack
         self._path = tmp_path
         self._tasks = Tasks("net")
+        self._servers: list[DmsgServer] = []
         self.discovery = ""
 
     async def start_discovery(self, port: int = 0) -> int:
@@ -62,7 +63,7 @@ class Net:
         self.discovery = f"http://127.0.0.1:{port}"
         return port
 
-    async def start_server(self) -> DmsgServer:
+    async def start_server(self) -> None:
         directory = await self._stack.enter_async_context(DiscoveryClient(self.discovery))
         pk, sk = generate.key_pair()
         server = DmsgServer(pk, sk, directory, public_address="127.0.0.1:0")
@@ -70,7 +71,11 @@ class Net:
         await server.serve("127.0.0.1", 0)
         async with asyncio.timeout(SOON):
             await server.posted()
-        return server
+        self._servers.append(server)
+
+    async def stop_server(self, pk: PubKey) -> None:
+        (server,) = (server for server in self._servers if server.public == pk)
+        await server.close()
 
     def config(self, name: str, **more: Any) -> ConfigFile:
         """Everything the node keeps is in the test's directory; no port is fixed."""

@@ -1,7 +1,9 @@
 """The whole of it: discovery, server, nodes and a hypervisor talk over real dmsg on loopback."""
 
 import asyncio
+import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from skywire.testing.wait import eventually
 from skywire.visor import modules
 from skywire.visor.modules import State
 from tests.visor.network import SOON, Net, network
+
+PID = rb"pid-(\d+)-\r\n"
 
 
 @pytest.fixture
@@ -55,16 +59,23 @@ def services(health: str) -> dict[str, str]:
     return {"services_health": health}
 
 
-async def output_until(ws: ClientWebSocketResponse, text: bytes) -> bytes:
-    """Terminal bytes up to and including `text`."""
+async def output_until(ws: ClientWebSocketResponse, pattern: bytes) -> bytes:
+    """Terminal bytes until they contain the regular expression."""
     output = b""
     async with asyncio.timeout(SOON):
-        while text not in output:
+        while not re.search(pattern, output):
             message = await ws.receive()
             assert message.type in (WSMsgType.BINARY, WSMsgType.TEXT), (message, output)
             if message.type is WSMsgType.BINARY:
                 output += message.data
     return output
+
+
+async def shell_pid(ws: ClientWebSocketResponse) -> bytes:
+    await ws.send_str("echo pid-$$-\n")
+    found = re.search(PID, await output_until(ws, PID))
+    assert found is not None
+    return found[1]
 
 
 async def test_a_node_appears_goes_away_and_comes_back(net: Net, http: ClientSession) -> None:
@@ -153,7 +164,7 @@ async def test_a_hypervisors_hypervisor_may_open_a_terminal(net: Net, http: Clie
 async def test_a_node_starts_without_discovery_and_recovers(
     tmp_path: Path, http: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skywire.visor.visor.READY_LIMIT", 0.5)
+    monkeypatch.setattr("skywire.visor.visor.DMSG_PATIENCE", 0.2)
     async with network(tmp_path) as net:
         port = await net.start_discovery()
     async with network(tmp_path) as net:
@@ -161,7 +172,9 @@ async def test_a_node_starts_without_discovery_and_recovers(
         hypervisor = await net.start(net.hypervisor_config("a"))
         url = hypervisor.fact("hypervisor", "url")
         await wait_for_row(http, url, hypervisor.pk, True, "connecting")
-        assert hypervisor.state("dmsg") is State.STARTING
+        report = hypervisor.visor.modules["dmsg"]
+        await eventually(lambda: report.state is State.FAILED)
+        assert report.reason == "no server yet: is the discovery up?"
         await net.start_discovery(port)
         await net.start_server()
         await eventually(lambda: hypervisor.state("dmsg") is State.RUNNING, SOON + 20)
@@ -193,3 +206,58 @@ async def test_stopping_is_quick_and_complete(net: Net, tmp_path: Path) -> None:
     await hypervisor.stop()
     assert clock() - started < 5
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".sock")]
+
+
+class Terminal:
+    """A web terminal as the page uses it: it remembers the session and comes back with it."""
+
+    def __init__(self, http: ClientSession, url: str, pk: PubKey) -> None:
+        self._http = http
+        self._url = f"{url}pty/{pk}?scheme=dmsg"
+        self.session = ""
+
+    async def connect(self) -> tuple[ClientWebSocketResponse, bytes]:
+        """The websocket, once the shell is there, and what it printed so far."""
+        ws = await self._http.ws_connect(f"{self._url}&sid={self.session}")
+        output = b""
+        async with asyncio.timeout(SOON):
+            async for message in ws:
+                if message.type is WSMsgType.TEXT:
+                    self.session = json.loads(message.data)["id"]
+                else:
+                    output += message.data
+                    if b"$" in output or b"#" in output:
+                        return ws, output
+        raise ConnectionError("the terminal closed before the shell was there")
+
+
+async def test_a_terminal_survives_the_death_of_a_server(net: Net, http: ClientSession) -> None:
+    """update-2026-06-12, 3093 a: the same shell, all output once, no banner."""
+    hypervisor = await net.start(net.hypervisor_config("a"))
+    url = hypervisor.fact("hypervisor", "url")
+    node = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    await wait_for_row(http, url, node.pk, True)
+    terminal = Terminal(http, url, node.pk)
+    ws, _ = await terminal.connect()
+    pid = await shell_pid(ws)
+    await ws.send_str("(sleep 1; echo late-$((6*7))-)&\n")
+    (used,) = node.visor.dmsg.sessions
+    await net.start_server()
+    await net.stop_server(used)
+    async with asyncio.timeout(SOON):
+        async for _ in ws:  # until it is closed from there
+            pass
+    replay = b""
+    async with asyncio.timeout(2 * SOON):
+        while not replay:
+            try:
+                ws, replay = await terminal.connect()
+            except ConnectionError:
+                await asyncio.sleep(0.2)
+    if b"late-42-" not in replay:
+        replay += await output_until(ws, b"late-42-")
+    assert replay.count(b"late-42-") == 1
+    assert b"PTY-HOST" not in replay
+    assert await shell_pid(ws) == pid
+    await wait_for_row(http, url, node.pk, True)
+    await ws.send_str("exit\n")

@@ -63,7 +63,7 @@ class Running:
 
 @pytest.fixture(autouse=True)
 def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skywire.visor.visor.READY_LIMIT", 0.2)
+    monkeypatch.setattr("skywire.visor.visor.DMSG_PATIENCE", 0.1)
 
 
 async def test_the_summary_says_what_is_known(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 CLIENT_TYPE = "visor"
 APP_PROTOCOL_VERSION = "0.1.0"
 READY_LIMIT = 10.0  # seconds after which we are as ready as we get for now
+DMSG_PATIENCE = 3.0  # seconds until a missing connection to dmsg is reported
 STOP_LIMIT = 4.0  # seconds for everything to close
 
 
@@ -131,7 +132,14 @@ class Visor:
         return lambda report: self._links.keep(pk, report)
 
     async def _watch_dmsg(self, report: Report) -> None:
-        await self.dmsg.ready()
+        while True:
+            try:
+                async with asyncio.timeout(DMSG_PATIENCE):
+                    await self.dmsg.ready()
+                break
+            except TimeoutError:
+                cause = "no entry in the discovery yet" if self.dmsg.sessions else "no server yet"
+                report.down(f"{cause}: {self.dmsg.entry_error or 'is the discovery up?'}")
         report.up(dmsg_servers=",".join(str(server) for server in self.dmsg.sessions))
         await asyncio.Event().wait()
 
