@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from skywire.demo.breaking import What, cut
+from skywire.demo.breaking import What, choose_server, cut
 from skywire.demo.state import DemoInfo, PartInfo
 from skywire.errors import NotFound, Unavailable
 
@@ -55,3 +55,17 @@ async def test_a_name_that_is_no_node_is_refused() -> None:
         await cut(info(1), What.NODE, "server-1")
     with pytest.raises(NotFound, match='no part "node-x"'):
         await cut(info(1), What.NODE, "node-x")
+
+
+def test_the_server_to_break_is_the_one_the_hypervisor_dials_through() -> None:
+    def part(name: str) -> PartInfo:
+        return PartInfo(name=name, what="", pid=1, address="", public_key=name, log="")
+
+    parts = [part(name) for name in ("one", "two", "node")]
+    demo = DemoInfo(url="", user="", password="", state_dir="", parts=parts)
+    node = parts[-1]
+    assert choose_server(demo, node, ["two", "one"], {"one"}).name == "one"
+    assert choose_server(demo, node, ["two", "one"], {"one", "two"}).name == "two"
+    assert choose_server(demo, node, ["two"], {"one"}).name == "two"
+    with pytest.raises(Unavailable, match="node is connected to no dmsg server"):
+        choose_server(demo, node, [], {"one"})

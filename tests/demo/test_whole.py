@@ -1,6 +1,8 @@
 """The whole demo with its real parts: it comes up, is broken, mends itself, and ends."""
 
+import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 
@@ -55,6 +58,53 @@ class Demo:
         assert done.returncode == 0, done.stderr
         output: dict[str, Any] = json.loads(done.stdout)["output"]
         return output
+
+
+class Terminal:
+    """A web terminal on a node, as the page keeps it: it remembers its session."""
+
+    def __init__(self, session: aiohttp.ClientSession, node: str) -> None:
+        self._session = session
+        self._node = node
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self.id = ""
+        self.output = b""
+
+    async def open(self) -> None:
+        """Connect until a shell is there: the same one when it lives."""
+        async with asyncio.timeout(20):
+            while True:
+                query = {"sid": self.id} if self.id else {}
+                self._socket = await self._session.ws_connect(f"/pty/{self._node}", params=query)
+                self.output = b""
+                await self.type("\n")
+                if await self.read_until(b"$ ", b"# "):
+                    return
+                await asyncio.sleep(0.1)
+
+    async def type(self, text: str) -> None:
+        assert self._socket is not None
+        await self._socket.send_bytes(text.encode())
+
+    async def read_until(self, *ends: bytes) -> bool:
+        """False when the connection ended before one of `ends` came."""
+        assert self._socket is not None
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self.id = json.loads(message.data)["id"]
+            else:
+                self.output += message.data
+                if any(end in self.output for end in ends):
+                    return True
+        return False
+
+    async def shell_pid(self) -> int:
+        self.output = b""
+        await self.type('echo "pid=$$;"\n')
+        async with asyncio.timeout(10):
+            while not (found := re.search(rb"pid=(\d+);", self.output)):
+                assert await self.read_until(b";\r")
+        return int(found[1])
 
 
 def eventually(condition: Callable[[], object], limit: float = 20.0) -> None:
@@ -113,3 +163,26 @@ def test_it_comes_up_survives_each_break_and_leaves_nothing(demo: Demo) -> None:
     assert demo.process.returncode == 0, err
     assert not any(process.is_running() for process in everything)
     assert list(demo.temporary.iterdir()) == []
+
+
+async def test_a_terminal_survives_the_network_but_not_its_node(demo: Demo) -> None:
+    async with aiohttp.ClientSession(
+        demo.up["url"], cookie_jar=aiohttp.CookieJar(unsafe=True)
+    ) as session:
+        account = {"username": demo.up["user"], "password": demo.up["password"]}
+        async with session.post("/api/login", json=account) as answer:
+            assert answer.status == 200
+        terminal = Terminal(session, demo.key("node-b"))
+        await terminal.open()
+        first_id, first_pid = terminal.id, await terminal.shell_pid()
+        assert first_id
+        for what in ("server", "stream"):
+            await asyncio.to_thread(demo.cut, what, "node-b")
+            async with asyncio.timeout(10):
+                assert not await terminal.read_until(b"never printed")
+            await terminal.open()
+            assert (terminal.id, await terminal.shell_pid()) == (first_id, first_pid)
+        await asyncio.to_thread(demo.cut, "node", "node-b")
+        await terminal.open()
+        assert terminal.id != first_id
+        assert await terminal.shell_pid() != first_pid

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Collection, Sequence
 from enum import Enum
 
 from skywire.crypto.keys import PubKey
@@ -20,8 +21,8 @@ class What(Enum):
 async def cut(demo: DemoInfo, what: What, node_name: str) -> tuple[PartInfo, str]:
     """Break what leads to the node. Returns the part that was hit, and what happened to it.
 
-    SERVER kills the dmsg server that the node is reached through; STREAM makes the node drop its
-    dmsg sessions, streams included; NODE kills the node, its shells included.
+    SERVER kills the dmsg server that a terminal on the node hangs on; STREAM makes the node drop
+    its dmsg sessions, streams included; NODE kills the node, its shells included.
     Raises NotFound, Unavailable.
     """
     node = demo.part(node_name)
@@ -36,15 +37,32 @@ async def cut(demo: DemoInfo, what: What, node_name: str) -> tuple[PartInfo, str
 
 
 async def _server_of(demo: DemoInfo, node: PartInfo) -> PartInfo:
-    """The dmsg server the node told the discovery to be reached through."""
+    """The dmsg server that a terminal on the node hangs on."""
     async with DiscoveryClient(f"http://{demo.part(plan.DISCOVERY).address}") as discovery:
-        entry = await discovery.entry(PubKey.parse(node.public_key))
-    servers = (entry.client and entry.client.delegated_servers) or ()
-    keys = [str(key) for key in servers]
-    for part in demo.parts:
-        if part.public_key in keys:
-            return part
+        own = await _servers(discovery, node)
+        shared = await _servers(discovery, demo.part(plan.HYPERVISOR))
+    return choose_server(demo, node, own, shared)
+
+
+def choose_server(
+    demo: DemoInfo, node: PartInfo, own: Sequence[str], shared: Collection[str]
+) -> PartInfo:
+    """Of the node's `own` servers the one the hypervisor dials through.
+
+    It takes the first that it has a session with itself (`shared`), else the first
+    (`dmsg.client.DmsgClient.dial`). Raises Unavailable when the node has none.
+    """
+    for key in sorted(own, key=lambda key: key not in shared):
+        for part in demo.parts:
+            if part.public_key == key:
+                return part
     raise Unavailable(f"{node.name} is connected to no dmsg server now; try again")
+
+
+async def _servers(discovery: DiscoveryClient, node: PartInfo) -> list[str]:
+    entry = await discovery.entry(PubKey.parse(node.public_key))
+    servers = (entry.client and entry.client.delegated_servers) or ()
+    return [str(key) for key in servers]
 
 
 def _signal(part: PartInfo, number: signal.Signals) -> None:
