@@ -33,6 +33,7 @@ async def test_the_first_account_is_made_and_logs_in(tmp_path: Path) -> None:
         cookie = response.cookies[COOKIE]
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
         assert cookie["expires"].endswith("GMT")
+        assert cookie["max-age"] == "43200"
         assert not cookie["secure"]
         assert len(cookie.value) >= 43
         user = await (await client.get("/api/user")).json()

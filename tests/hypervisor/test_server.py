@@ -199,6 +199,7 @@ async def test_the_pages_are_served_with_their_types(tmp_path: Path) -> None:
             response = await client.get(f"/ui/{path}")
             assert response.status == 200
             assert kind in response.content_type
+            assert response.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(

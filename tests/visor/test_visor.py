@@ -19,11 +19,12 @@ from skywire.streams.tcp import dial_tcp
 from skywire.testing.wait import eventually
 from skywire.visor import ops_info
 from skywire.visor.client import RemoteVisor
-from skywire.visor.directory import open_directory
+from skywire.visor.directory import ServersOfType, open_directory
 from skywire.visor.modules import State
 from skywire.visor.rpc import go_type, rpc_server
 from skywire.visor.types import HealthInfo, LoadStats
 from skywire.visor.visor import Visor, local_ip
+from skywire.wire.entry import Entry
 from skywire.wire.gob_types import BOOL, EMPTY, FLOAT, PUBKEY, STRING, Slice
 
 PK, SK, _SEED = deterministic_key_pair(b"visor")
@@ -162,6 +163,19 @@ async def test_fixed_servers_replace_a_discovery() -> None:
     )
     async with open_directory(file.config.dmsg) as directory:
         assert [entry.static for entry in await directory.all_servers()] == [OTHER]
+
+
+async def test_servers_of_another_type_are_not_offered() -> None:
+    servers = [
+        Entry.of_server(pk, "127.0.0.1:1", 1, kind)
+        for pk, kind in ((PK, "official"), (OTHER, "community"))
+    ]
+    directory = ServersOfType(StaticDirectory(servers), "community")
+    for offered in (await directory.available_servers(), await directory.all_servers()):
+        assert [entry.static for entry in offered] == [OTHER]
+    assert (await directory.entry(PK)).static == PK
+    with pytest.raises(InvalidValue, match=r"dmsg\.servers_type"):
+        ConfigFile(json.dumps({"sk": SK.hex(), "dmsg": {"servers_type": "best"}}), "f")
 
 
 def test_a_hint_has_a_go_type() -> None:

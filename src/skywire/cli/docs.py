@@ -105,6 +105,7 @@ def _kind(kind: inspect.Type) -> str:
         "IntType": "number",
         "StrType": "text",
         "DictType": "objects",
+        "LiteralType": "text",
     }
     return names[type(kind).__name__]
 

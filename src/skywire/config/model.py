@@ -1,10 +1,10 @@
 """The config file of a visor, as classes. Source: config.md §1, §2, hypervisor.md §1.1.
 
 The keys are Go's, so one file runs either implementation. Only what this program uses has a field
-here; every other key stays in the file (`load.ConfigFile.save`).
+here; every other key stays in the file (`load.ConfigFile.update`).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ from skywire.crypto.keys import PubKey, SecKey
 
 PRODUCTION_DISCOVERY = "http://dmsgd.skywire.skycoin.com"
 
+ServersType = Literal["all", "official", "community"]
 Port = Annotated[int, Meta(ge=0, le=0xFFFF)]
 
 
@@ -25,7 +26,9 @@ class DmsgConfig(msgspec.Struct, frozen=True, kw_only=True):
     servers: Annotated[
         list[dict[str, Any]], Meta(description="discovery entries of servers known in advance")
     ] = []
-    servers_type: Annotated[str, Meta(description="all, official or community")] = "all"
+    servers_type: Annotated[
+        ServersType, Meta(description="which servers to use: all, official or community")
+    ] = "all"
 
 
 class PtyConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +66,9 @@ class HypervisorConfig(msgspec.Struct, frozen=True, kw_only=True):
 class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`pk` always belongs to `sk`; `pty` and `hypervisor` are None when the part is off."""
 
-    sk: Annotated[SecKey, Meta(description="secret key; without one, a new pair at each start")]
+    sk: Annotated[
+        SecKey, Meta(description="secret key; without one, a new pair is made and kept in the file")
+    ]
     pk: Annotated[PubKey, Meta(description="its public key; may be left out")]
     version: Annotated[str, Meta(description="version that wrote the file")] = "unknown"
     dmsg: DmsgConfig = DmsgConfig()
@@ -74,4 +79,3 @@ class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
         "localhost:3435"
     )
     log_level: Annotated[str, Meta(description="debug, info, warn or error")] = "info"
-    local_path: Annotated[str, Meta(description="directory for files of this visor")] = "./local"

@@ -129,6 +129,7 @@ def _set_cookie(response: web.Response, context: Context, token: str, session: S
     response.set_cookie(
         COOKIE,
         token,
+        max_age=int(config.cookies.expires_duration),  # counts where the browser's clock differs
         expires=datetime.fromtimestamp(session.expires, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT"),
         path=config.cookies.path,
         domain=config.cookies.domain or None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import time
+from time import monotonic, time
 
 from aiohttp import web
 
@@ -29,7 +29,7 @@ class Context:
     dial: Dial
     dmsg_servers: Callable[[], Sequence[PubKey]] = tuple
     csrf: CsrfTokens | None = field(default_factory=CsrfTokens)
-    attempts: Attempts = field(default_factory=lambda: Attempts(time))
+    attempts: Attempts = field(default_factory=lambda: Attempts(monotonic))
     terminals: WebTerminals = field(default_factory=WebTerminals)
 
     @classmethod

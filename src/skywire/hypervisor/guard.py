@@ -37,8 +37,10 @@ def public(handler: Handler) -> Handler:
     return handler
 
 
-async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """An `on_response_prepare` handler; what a page has set for itself stays."""
+    if isinstance(request.match_info.route.resource, web.StaticResource):
+        response.headers.setdefault("Cache-Control", "no-cache")  # ask whether it has changed
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
 

@@ -25,8 +25,8 @@ from skywire.visor.types import Overview, Summary, to_json
 log = logging.getLogger(__name__)
 
 MAX_VISORS = 1024  # known at one time; one more takes the place of the one offline the longest
-MAX_MESSAGE = 1024 * 1024  # bytes of one gob value from a visor
-MAX_ROW = 256 * 1024  # bytes of JSON kept of one visor
+MAX_MESSAGE = 256 * 1024  # bytes of one gob value from a visor: some 1,500 transports
+MAX_ROW = 1024 * 1024  # bytes of JSON kept of one visor
 MAX_ROWS = 64 * 1024 * 1024  # bytes of JSON kept of all
 PUSH_LIMIT = 20.0  # seconds for a visor to take our hypervisors' keys
 

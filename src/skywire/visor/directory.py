@@ -8,6 +8,30 @@ from skywire.dmsg.direct import StaticDirectory
 from skywire.dmsg.discovery import Directory, DiscoveryClient
 from skywire.errors import InvalidValue, NotSupported
 from skywire.wire import entry
+from skywire.wire.entry import Entry
+
+
+class ServersOfType:
+    """A directory that offers servers of one type only, for our own sessions.
+
+    Looking up an entry is not restricted: a peer is reached through the servers it chose.
+    """
+
+    def __init__(self, directory: Directory, kind: str) -> None:
+        self._directory = directory
+        self._kind = kind
+        self.entry = directory.entry
+        self.post = directory.post
+        self.delete = directory.delete
+
+    async def available_servers(self) -> list[Entry]:
+        return self._only(await self._directory.available_servers())
+
+    async def all_servers(self) -> list[Entry]:
+        return self._only(await self._directory.all_servers())
+
+    def _only(self, servers: list[Entry]) -> list[Entry]:
+        return [one for one in servers if one.server and one.server.server_type == self._kind]
 
 
 @asynccontextmanager
@@ -27,7 +51,8 @@ async def open_directory(config: DmsgConfig) -> AsyncIterator[Directory]:
         except InvalidValue as error:
             raise InvalidValue(f"dmsg.discovery: {error}") from error
         async with client:
-            yield client
+            kind = config.servers_type
+            yield client if kind == "all" else ServersOfType(client, kind)
         return
     if not config.servers:
         raise InvalidValue("dmsg.discovery is empty and dmsg.servers, too: nowhere to connect to")
