@@ -181,6 +181,18 @@ async def test_a_node_starts_without_discovery_and_recovers(
         await wait_for_row(http, url, hypervisor.pk, True)
 
 
+async def test_a_lost_network_is_reported(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skywire.visor.visor.DMSG_PATIENCE", 0.1)
+    node = await net.start(net.config("b"))
+    assert node.state("dmsg") is State.RUNNING
+    (server,) = node.visor.dmsg.sessions
+    await net.stop_server(server)
+    await eventually(lambda: node.state("dmsg") is State.FAILED)
+    assert node.visor.health().services_health == "connecting"
+    await net.start_server()
+    await eventually(lambda: node.state("dmsg") is State.RUNNING, SOON)
+
+
 async def test_a_part_that_cannot_start_is_named_and_stops_nothing(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,12 +136,13 @@ class Visor:
             try:
                 async with asyncio.timeout(DMSG_PATIENCE):
                     await self.dmsg.ready()
-                break
             except TimeoutError:
                 cause = "no entry in the discovery yet" if self.dmsg.sessions else "no server yet"
                 report.down(f"{cause}: {self.dmsg.entry_error or 'is the discovery up?'}")
-        report.up(dmsg_servers=",".join(str(server) for server in self.dmsg.sessions))
-        await asyncio.Event().wait()
+                continue
+            report.up(dmsg_servers=",".join(str(server) for server in self.dmsg.sessions))
+            while self.dmsg.sessions:  # noqa: ASYNC110 - for a report, a look now and then will do
+                await asyncio.sleep(DMSG_PATIENCE)
 
     async def _serve_control(self, report: Report) -> None:
         listener = self.dmsg.listen(DMSG_CONTROL)
