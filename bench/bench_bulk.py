@@ -1,0 +1,78 @@
+"""Bytes per second through A → server → B, three processes, 64 KiB writes, 1 and 8 streams.
+
+Wanted: 0.22 and 0.28 of the raw relay of the same round.
+"""
+
+import asyncio
+import time
+
+from bench.calibration import CHUNK, Raw
+from bench.figures import figure, ratios
+from bench.near import dmsg_client
+from bench.net import far_process, network
+from bench.peer import COUNTED, SINK
+from skywire.crypto.keys import PubKey
+from skywire.dmsg.client import DmsgClient
+
+ROUNDS = 7
+BULK = 96_000_000  # bytes of one run, all streams together
+WARM_UP = 16_000_000
+TIME_LIMIT = 30.0  # seconds for one run
+TARGETS = {1: 0.22, 8: 0.28}  # streams: ratio
+
+
+async def send(client: DmsgClient, pk: PubKey, size: int) -> tuple[float, float]:
+    """When the first byte left and when the far peer had counted the last one."""
+    stream = await client.dial(pk, SINK)
+    chunk = bytes(CHUNK)
+    size -= size % CHUNK
+    start = time.perf_counter()
+    await stream.write(size.to_bytes(8, "big"))
+    for _ in range(size // CHUNK):
+        await stream.write(chunk)
+    if await stream.read() != COUNTED:
+        raise RuntimeError("the far peer did not count what was sent")
+    end = time.perf_counter()
+    await stream.close()
+    return start, end
+
+
+async def bulk(client: DmsgClient, pk: PubKey, streams: int, size: int = BULK) -> float:
+    """MB/s, MB = 10^6 bytes."""
+    async with asyncio.timeout(TIME_LIMIT), asyncio.TaskGroup() as tasks:
+        sends = [tasks.create_task(send(client, pk, size // streams)) for _ in range(streams)]
+    times = [task.result() for task in sends]
+    return size / (max(end for _, end in times) - min(start for start, _ in times)) / 1e6
+
+
+def main() -> None:
+    with network() as net, far_process(net) as far, Raw(far) as raw:
+        pk = PubKey.parse(far.facts["pk"])
+
+        async def measure() -> None:
+            references: list[float] = []
+            runs: dict[int, list[float]] = {streams: [] for streams in TARGETS}
+            async with dmsg_client(net) as client:
+                await raw.bulk(WARM_UP)
+                await bulk(client, pk, 1, WARM_UP)
+                for _ in range(ROUNDS):
+                    references.append(await raw.bulk())
+                    for streams, results in runs.items():
+                        results.append(await bulk(client, pk, streams))
+            for streams, results in runs.items():
+                ratio = ratios(results, references)
+                figure(
+                    f"bulk, {streams} stream{'s' * (streams > 1)}",
+                    results,
+                    "MB/s",
+                    target=f"≥ {TARGETS[streams]} of the raw relay",
+                    met=ratio >= TARGETS[streams],
+                    calibration={"raw_relay_mb_per_s": sorted(references)[ROUNDS // 2]},
+                    ratio=ratio,
+                )
+
+        asyncio.run(measure())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Keystroke → echo through websocket, hypervisor, dmsg and pty, p50, against terminado's.
+
+Wanted: at most 1.8 of terminado's local, unencrypted terminal in the same round; a Go hypervisor
+has 2.0. Both run `cat`, and one and the same websocket client types.
+"""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from bench.browser import Terminal, logged_in, part, terminal
+from bench.figures import figure, ratios
+from bench.net import child, demo
+
+ROUNDS = 15
+KEYS = 150  # in one run
+TIME_LIMIT = 20.0  # seconds for one run
+TARGET = 1.8
+
+Key = Callable[[], Awaitable[bytes]]
+
+
+async def echo(press: Key, count: int = KEYS) -> float:
+    """Median, milliseconds, of `press`: it types an x and gives what is shown."""
+    times = []
+    async with asyncio.timeout(TIME_LIMIT):
+        for _ in range(count):
+            start = time.perf_counter()
+            shown = await press()
+            times.append(time.perf_counter() - start)
+            if shown != b"x":
+                raise RuntimeError(f"typed x, saw {shown!r}")
+    return statistics.median(times) * 1e3
+
+
+def ours(shell: Terminal) -> Key:
+    async def press() -> bytes:
+        await shell.ws.send_bytes(b"x")
+        message = await shell.ws.receive()
+        # as our page: parsed first, acknowledged after
+        await shell.acknowledge(len(message.data))
+        return bytes(message.data)
+
+    return press
+
+
+def terminados(ws: aiohttp.ClientWebSocketResponse) -> Key:
+    async def press() -> bytes:
+        await ws.send_str('["stdin", "x"]')
+        kind, text = json.loads(await ws.receive_str())
+        if kind != "stdout":
+            raise RuntimeError(f"terminado sent {kind}")
+        return str(text).encode()
+
+    return press
+
+
+async def measure(page: dict[str, object], port: int) -> tuple[list[float], list[float]]:
+    references, runs = [], []
+    async with (
+        logged_in(page) as session,
+        terminal(session, part(page, "node-b")["public_key"]) as shell,
+        aiohttp.ClientSession() as plain,
+        plain.ws_connect(f"http://127.0.0.1:{port}/terminal") as yardstick,
+    ):
+        await shell.type(b"echo now$((1+1)); exec cat\r")
+        await shell.until(b"now2\r\n")
+        await asyncio.sleep(0.5)  # for cat to be there
+        while (await yardstick.receive_str()) != '["setup", {}]':
+            pass
+        await echo(ours(shell), KEYS // 3)
+        await echo(terminados(yardstick), KEYS // 3)
+        for _ in range(ROUNDS):
+            references.append(await echo(terminados(yardstick)))
+            runs.append(await echo(ours(shell)))
+    return references, runs
+
+
+def main() -> None:
+    with demo() as page, child("-m", "bench.terminado_server") as yardstick:
+        references, runs = asyncio.run(measure(page, yardstick.facts["port"]))
+    ratio = ratios(runs, references)
+    figure(
+        "keystroke → echo, web terminal, p50",
+        runs,
+        "ms",
+        target=f"≤ {TARGET} of terminado's",
+        met=ratio <= TARGET,
+        calibration={"terminado_ms": statistics.median(references)},
+        ratio=ratio,
+    )
+
+
+if __name__ == "__main__":
+    main()
