@@ -3,6 +3,7 @@
 import { ApiError, get, post } from "../api.js";
 import { need } from "../dom.js";
 import { duration } from "../format.js";
+import { recall, remember } from "../storage.js";
 import { themeButton } from "../theme.js";
 import { logIn } from "./account.js";
 import { toNode } from "./nodes.js";
@@ -51,6 +52,7 @@ async function refresh() {
 }
 
 async function askToLogIn() {
+  remember("local", "skywire.loggedIn", null);
   nodes.hidden = true;
   logOutButton.hidden = true;
   refreshButton.hidden = true;
@@ -58,6 +60,7 @@ async function askToLogIn() {
   failure = "";
   tick();
   await logIn();
+  remember("local", "skywire.loggedIn", "yes");
   await start();
 }
 
@@ -65,7 +68,7 @@ async function askToLogIn() {
 function show(rows) {
   const online = rows.filter((node) => node.online).length;
   count.textContent = `${online} of ${rows.length} online`;
-  document.title = `${online}/${rows.length} nodes – Skywire`;
+  document.title = `${online}/${rows.length} nodes — Skywire`;
   nodes.hidden = false;
   refreshButton.hidden = false;
   empty.hidden = rows.length > 0;
@@ -83,12 +86,9 @@ function tick() {
   table.tick();
 }
 
-/** Whether there is somebody to log out: a hypervisor without accounts has no such route. */
 async function start() {
-  logOutButton.hidden = await get("/user").then(
-    () => false,
-    () => true,
-  );
+  // A hypervisor without accounts has nobody to log out, and would answer 404 to the question.
+  logOutButton.hidden = recall("local", "skywire.loggedIn") === null;
   await refresh();
 }
 

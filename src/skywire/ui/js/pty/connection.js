@@ -228,7 +228,7 @@ export class Connection {
     try {
       const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(5_000) });
       if (answer.status === 401) {
-        this.text = "logged out – log in again";
+        this.text = "logged out — log in again";
         this.#set("ended");
         return;
       }

@@ -38,7 +38,7 @@ const connection = new Connection({
     shellTitle = "";
     showTitle();
     if (attached) screen.beginReplay();
-    else if (replaced) screen.notice("new shell – the earlier one is gone");
+    else if (replaced) screen.notice("new shell — the earlier one is gone");
   },
   onOutput: (data, parsed) => screen.write(data, parsed),
   size: () => screen.size,
@@ -50,7 +50,7 @@ themeButton(need("theme", HTMLButtonElement), (theme) => screen.setTheme(theme))
 
 function showTitle() {
   heading.textContent = host;
-  document.title = shellTitle === "" ? `${host} – Skywire` : `${shellTitle} – ${host}`;
+  document.title = shellTitle === "" ? `${host} — Skywire` : `${shellTitle} — ${host}`;
 }
 
 function openHelp() {

@@ -40,12 +40,12 @@ function describe({ state, text, retryAt, openedAt, via, rtt }) {
     return { kind: "good", words: facts.join(" · "), aloud: `connected over ${via}` };
   }
   if (state === "ended") {
-    const words = `closed: ${text} – press a key to start again`;
+    const words = `closed: ${text} — press a key to start again`;
     return { kind: "bad", words, aloud: words };
   }
   if (state === "waiting") {
     const left = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    const words = `reconnecting in ${left} s – ${text}`;
+    const words = `reconnecting in ${left} s — ${text}`;
     return { kind: "wait", words, aloud: `reconnecting: ${text}` };
   }
   const words = state === "opening" ? "opening a shell…" : "connecting…";
