@@ -1,20 +1,25 @@
 """The documentation: its reference is up to date, its links lead somewhere, its examples parse."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from skywire.cli.docs import command_reference, config_reference
 from skywire.cli.main import root
+from skywire.config.load import ConfigFile
+from skywire.crypto.generate import key_pair
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 WRITTEN = {"commands.md", "configuration.md"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+JSON_BLOCK = re.compile(r"^```json\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:\.venv/bin/)?skywire [^`]+)`")
 
 
@@ -67,6 +72,28 @@ def test_the_examples_parse(line: str) -> None:
 def test_a_wrong_example_would_be_found(line: str) -> None:
     with pytest.raises((click.ClickException, click.exceptions.Exit)):
         parse(line)
+
+
+CONFIGS = [
+    pytest.param(block, id=f"{path.name} {index}")
+    for path in DOCS
+    for index, block in enumerate(JSON_BLOCK.findall(path.read_text()))
+]
+
+
+@pytest.mark.parametrize("text", CONFIGS)
+def test_the_configurations_are_valid(text: str) -> None:
+    """Each value is one that has a field: nothing in them is silently ignored."""
+    key = str(key_pair()[0])
+    file = ConfigFile(text.replace("02ab…", key), "documentation")
+    written = json.loads(text.replace("02ab…", key))
+    known = msgspec.to_builtins(file.config, enc_hook=str)
+    for section, values in written.items():
+        assert section in known
+        if isinstance(values, dict):
+            assert known[section] | values == known[section]
+        else:
+            assert known[section] == values
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))

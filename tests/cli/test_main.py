@@ -54,6 +54,25 @@ def test_every_command_and_option_is_explained() -> None:
                 assert parameter.help, f"{context.command_path} {parameter.opts}"
 
 
+WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
+    "skywire cli pty start",
+    "skywire dmsg disc",
+    "skywire dmsg server start",
+    "skywire doc",
+    "skywire visor",
+}
+
+
+def test_every_command_with_a_result_takes_json() -> None:
+    without = {
+        context.command_path
+        for context in walk(click.Context(root, info_name="skywire"))
+        if not isinstance(context.command, click.Group)
+        and not any("--json" in parameter.opts for parameter in context.command.params)
+    }
+    assert without == WITHOUT_JSON
+
+
 def test_help_is_quick_and_imports_no_network_library() -> None:
     program = (
         "import sys\n"

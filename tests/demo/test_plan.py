@@ -34,6 +34,7 @@ def test_the_configs_are_private_and_valid(tmp_path: Path) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         configs[name] = ConfigFile.load(file).config
         assert configs[name].pk == parts[name].public_key
+        assert configs[name].hostname == name
         pty = configs[name].pty
         assert pty is not None
         assert pty.persistent_sessions

@@ -99,8 +99,8 @@ def _print_table(info: DemoInfo) -> None:
     click.echo()
     click.echo(f"State directory: {info.state_dir}")
     if info.password:
-        click.echo(f"User: {info.user}   Password: {info.password}")
+        click.echo(f"Password of the web page: {info.password}")
     else:
-        click.echo("The page asks for the password.")
+        click.echo("Password of the web page: yours; the page asks for it.")
     click.echo("Ctrl-C ends all of it. The web page:")
     click.echo(info.url)

@@ -17,8 +17,8 @@ _HEAD = """\
 
 Written by `make docs` from the commands themselves: change the commands, not this file.
 
-Every command takes `--json`, before its name or after it. Then its result is
-`{"output": …}` on standard output, and its error `{"error": …, "code": …}` on standard error.
+Every command with a result takes `--json`, before its name or after it. Then the result is
+`{"output": …}` on standard output, and an error `{"error": …, "code": …}` on standard error.
 Exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
 """
 

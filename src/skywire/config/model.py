@@ -78,4 +78,7 @@ class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     cli_addr: Annotated[HostPort, Meta(description="TCP address for the command line")] = HostPort(
         "localhost:3435"
     )
+    hostname: Annotated[
+        str, Meta(description='name in a hypervisor\'s list; "": the name of the machine')
+    ] = ""
     log_level: Annotated[str, Meta(description="debug, info, warn or error")] = "info"

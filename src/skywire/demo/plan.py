@@ -55,7 +55,7 @@ def make_parts(state: StateDirectory, ports: Ports) -> list[Part]:
         parts.append(_server(state, name, keys[name], address, discovery_url))
     hypervisor_key = str(keys[HYPERVISOR][0])
     for name, address in zip(NODES, rpc, strict=True):
-        config = _node_config(keys[name], discovery_url, address)
+        config = _node_config(name, keys[name], discovery_url, address)
         if name == HYPERVISOR:
             config["hypervisor"] = _hypervisor_section(web)
         else:
@@ -141,7 +141,9 @@ def _part(
     )
 
 
-def _node_config(keys: tuple[PubKey, SecKey], discovery_url: str, rpc: str) -> dict[str, Any]:
+def _node_config(
+    name: str, keys: tuple[PubKey, SecKey], discovery_url: str, rpc: str
+) -> dict[str, Any]:
     return {
         "sk": keys[1].hex(),
         "pk": str(keys[0]),
@@ -154,8 +156,8 @@ def _node_config(keys: tuple[PubKey, SecKey], discovery_url: str, rpc: str) -> d
             "persistent_sessions": True,
         },
         "hypervisors": [],
+        "hostname": name,
         "cli_addr": rpc,
-        "local_path": "local",
         "log_level": "info",
     }
 

@@ -170,7 +170,7 @@ class Visor:
             local_ip=local_ip(),
             hypervisors=list(self.config.hypervisors),
             connected_hypervisor=list(self._links.connected),
-            hostname=socket.gethostname(),
+            hostname=self.config.hostname or socket.gethostname(),
         )
 
     def summary(self, load: LoadStats) -> Summary:
