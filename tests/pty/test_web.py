@@ -10,8 +10,9 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from skywire.crypto.generate import deterministic_key_pair
+from skywire.errors import DialFailed
 from skywire.pty import web_shell
-from skywire.pty.web import MAX_TERMINALS
+from skywire.pty.web import MAX_TERMINALS, WebTerminals
 from skywire.pty.web_frames import CLOSED_LINE, Scheme
 from skywire.pty.web_session import Timing
 from skywire.pty.web_shell import Dialer
@@ -156,6 +157,16 @@ async def test_a_dial_that_succeeds_too_late_is_closed() -> None:
     await theirs.close()
 
 
+async def test_a_dialer_that_gives_up_by_itself_is_a_cause_like_any_other() -> None:
+    async def dial(*_: object) -> Stream:
+        raise TimeoutError
+
+    tasks = Tasks("dials")
+    with pytest.raises(DialFailed, match=":22: skynet: no answer in time; dmsg: no answer in time"):
+        await Dialer(dial, TARGET, tasks).stream(Scheme.ANY)
+    await tasks.close()
+
+
 async def test_a_host_that_refuses_us_is_an_error_line(tmp_path: Path) -> None:
     """3090 d."""
     async with Node(tmp_path) as node, WebKit(node.handle) as kit:
@@ -264,6 +275,19 @@ async def test_two_browsers_share_a_session(tmp_path: Path) -> None:
         await eventually(lambda: len(node.terminals) == 1)
         await one.type("echo still ''here\n")
         await one.until(b"still here")
+
+
+async def test_a_server_that_stops_leaves_the_shell_running(tmp_path: Path) -> None:
+    async with Node(tmp_path) as node, WebKit(node.handle) as kit:
+        async with kit.browser("flow=1") as browser:
+            sid = (await browser.until_text("session"))["id"]
+            pid = await shell_pid(browser)
+            await node.terminals.close()
+            assert (await browser.until_text("closed"))["reason"] == "going away"
+            assert await browser.until_closed() == (1001, "server going away")
+        node.terminals = WebTerminals()
+        async with kit.browser(f"sid={sid}") as browser:
+            assert await shell_pid(browser) == pid
 
 
 async def test_a_killed_stream_shows_the_closed_line(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class WebTerminals:
             return frames.banner(host, url, len(self._open))
 
         session = WebSession(ws, query, opener, banner, self._timing)
-        log.info("web terminal open target=%s scheme=%s", target.hex(), query.scheme)
+        log.info("web terminal open target=%s scheme=%.20r", target.hex(), query.scheme)
         self._open.add(session)
         try:
             await session.run()

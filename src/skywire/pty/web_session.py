@@ -123,7 +123,7 @@ class WebSession:
             self._spawn(self._serve(), "shell")
             end, text = await self._ended
             await self._tasks.close()
-            log.info("web terminal ended reason=%s text=%s", end.value, text)
+            log.info("web terminal ended reason=%s text=%s", end.value, frames.printable(text))
             await self._say_goodbye(end, text)
         finally:
             await self._tasks.close()

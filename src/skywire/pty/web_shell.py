@@ -75,17 +75,17 @@ class Dialer:
             try:
                 return await self._attempt("skynet", self._skynet_time)
             except (SkywireError, TimeoutError) as error:
-                causes.append(f"skynet: {error}")
+                causes.append(f"skynet: {_words(error)}")
         if scheme is not frames.Scheme.SKYNET:
             try:
                 return await self._attempt("dmsg", self._dmsg_time)
             except (SkywireError, TimeoutError) as error:
-                causes.append(f"dmsg: {error}")
+                causes.append(f"dmsg: {_words(error)}")
         raise DialFailed(f"{self._target.hex()}:{ports.DMSG_PTY}: {'; '.join(causes)}")
 
     async def _attempt(self, scheme: str, seconds: float) -> Stream:
         """One dial, given up after `seconds` even when it ignores being cancelled."""
-        task: asyncio.Task[Stream | SkywireError] = self._tasks.spawn(
+        task: asyncio.Task[Stream | Exception] = self._tasks.spawn(
             self._guarded(scheme), f"{scheme} {self._target.hex()}"
         )
         try:
@@ -95,23 +95,27 @@ class Dialer:
             task.add_done_callback(_drop)
             task.cancel()
             if isinstance(error, TimeoutError):
-                raise TimeoutError(f"no answer within {seconds:g} s") from None
+                raise TimeoutError(f"no answer within {seconds:g} s") from error
             raise
-        if isinstance(outcome, SkywireError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def _guarded(self, scheme: str) -> Stream | SkywireError:
+    async def _guarded(self, scheme: str) -> Stream | Exception:
         """A refusal is an outcome: `Tasks` would log it as a failure of ours."""
         try:
             return await self._dial(self._target, ports.DMSG_PTY, scheme)
-        except SkywireError as error:
+        except (SkywireError, TimeoutError) as error:
             return error
 
 
-def _drop(task: asyncio.Task[Stream | SkywireError]) -> None:
+def _words(error: Exception) -> str:
+    return str(error) or "no answer in time"
+
+
+def _drop(task: asyncio.Task[Stream | Exception]) -> None:
     """A dial that succeeds after all has nobody to use it."""
     if not task.cancelled() and task.exception() is None:
         outcome = task.result()
-        if not isinstance(outcome, SkywireError):
+        if not isinstance(outcome, Exception):
             outcome.abort()
