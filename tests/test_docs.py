@@ -9,6 +9,7 @@ import click
 import msgspec
 import pytest
 
+from skywire import log
 from skywire.cli.docs import command_reference, config_reference
 from skywire.cli.main import root
 from skywire.config.load import ConfigFile
@@ -61,7 +62,10 @@ def parse(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
-def test_the_examples_parse(line: str) -> None:
+def test_the_examples_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(log, "setup", lambda *_: None)
+    Path("my-key").write_text("{}\n{}\n".format(*(key.hex() for key in key_pair())))
     parse(line)
 
 
