@@ -55,7 +55,9 @@ class Tasks:
 class Backoff:
     """Waiting times that grow by `factor` from `first` to `limit` seconds, ±`jitter` of each."""
 
-    def __init__(self, first: float, limit: float, factor: float = 1.3, jitter: float = 0.0) -> None:
+    def __init__(
+        self, first: float, limit: float, factor: float = 1.3, jitter: float = 0.0
+    ) -> None:
         self._first = first
         self._limit = limit
         self._factor = factor
@@ -89,7 +91,7 @@ async def keep_running(
         try:
             await work()
             backoff.reset()
-        except Exception as error:  # noqa: BLE001 - the point of supervision
+        except Exception as error:  # the point of supervision
             log.warning("part failed name=%s error=%s", name, error, exc_info=log.isEnabledFor(10))
             if on_failure is not None:
                 on_failure(error)

@@ -21,7 +21,9 @@ class _Pipe:
 class MemoryStream:
     """One end of `stream_pair`."""
 
-    def __init__(self, local: Address, remote: Address, out: _Pipe, back: _Pipe, chunk: int) -> None:
+    def __init__(
+        self, local: Address, remote: Address, out: _Pipe, back: _Pipe, chunk: int
+    ) -> None:
         self.local = local
         self.remote = remote
         self._out = out
@@ -32,7 +34,9 @@ class MemoryStream:
     async def read(self, max_bytes: int = READ_SIZE) -> bytes:
         pipe = self._in
         async with pipe.changed:
-            await pipe.changed.wait_for(lambda: pipe.buffer or pipe.eof or pipe.reset or self.closed)
+            await pipe.changed.wait_for(
+                lambda: pipe.buffer or pipe.eof or pipe.reset or self.closed
+            )
             if self.closed:
                 raise StreamClosed("memory stream was closed")
             if pipe.buffer:
@@ -80,7 +84,7 @@ class MemoryStream:
     @staticmethod
     def _wake(pipe: _Pipe) -> None:
         if not pipe.changed.locked():
-            for waiter in pipe.changed._waiters:  # type: ignore[attr-defined]
+            for waiter in pipe.changed._waiters:
                 if not waiter.done():
                     waiter.set_result(True)
 
