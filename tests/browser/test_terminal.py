@@ -20,7 +20,8 @@ async def test_it_runs_what_is_typed_and_nothing_complains(browser: Browser, sit
     async with tab(browser, site.terminal_url) as page:
         await page.ready()
         screen = await page.shows("UI-SID    1")
-        assert f"PTY-HOST  {site.visor.overview().hostname}" in screen
+        assert f"PTY-HOST  {site.node.key}:22" in screen
+        assert await page.page.locator("#title").inner_text() == site.visor.overview().hostname
         await page.run("printf '\\e[38;2;9;200;9m%s\\e[0m\\n' co''loured; echo gr''ün 漢字")
         await page.shows("coloured")
         await page.shows("grün 漢字")
@@ -339,6 +340,25 @@ async def test_on_a_phone_the_key_bar_works(browser: Browser, site: Site) -> Non
         width = await page.page.evaluate("() => document.documentElement.scrollWidth")
         assert width == 390
         assert page.complaints == []
+
+
+async def test_a_finger_scrolls_the_history(browser: Browser, site: Site) -> None:
+    top = "() => document.querySelector('#screen').terminal.buffer.active.viewportY"
+    async with tab(browser, site.terminal_url, phone=True) as page:
+        await page.ready()
+        await page.run("seq 1 300")
+        await page.shows("300\n$ ")
+        bottom = await page.page.evaluate(top)
+        devtools = await page.page.context.new_cdp_session(page.page)
+        for kind, y in [("touchStart", 300), *(("touchMove", 300 + 20 * n) for n in range(1, 12))]:
+            points = [{"x": 200, "y": y}]
+            await devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        await devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+        async def scrolled() -> bool:
+            return bool(await page.page.evaluate(top) < bottom - 5)
+
+        await page.until(scrolled)
 
 
 async def test_the_theme_follows_the_system_and_a_choice(browser: Browser, site: Site) -> None:

@@ -215,7 +215,7 @@ class Stage:
         self.size = size()
         if self.refusal is not None:
             raise self.refusal
-        return Opened(self.shell, self.attached, self.sid, "host:22", "dmsg")
+        return Opened(self.shell, self.attached, self.sid, "host:22", "host", "dmsg")
 
     async def ended(self) -> End:
         async with asyncio.timeout(LIMIT):

@@ -150,9 +150,9 @@ def session_frame(sid: str) -> str:
     return json.dumps({"type": "session", "id": sid}, separators=(",", ":"))
 
 
-def open_frame(attached: bool, via: str, host: str) -> str:
+def open_frame(attached: bool, via: str, title: str) -> str:
     """A shell is there: an earlier one whose output follows anew, or a fresh one."""
-    return json.dumps({"type": "open", "attached": attached, "via": via, "host": host})
+    return json.dumps({"type": "open", "attached": attached, "via": via, "title": title})
 
 
 def link_frame(rtt: float) -> str:

@@ -72,7 +72,8 @@ class Opened(NamedTuple):
     shell: Shell
     attached: bool  # an earlier session: its output follows anew, nothing is typed
     sid: str  # of a fresh persistent session; "" otherwise
-    host: str  # what the banner calls the host
+    host: str  # address
+    title: str  # the host's name; "" when it has none
     via: str  # network of the stream: "dmsg", "skynet", "unix"
 
 
@@ -106,7 +107,8 @@ class WebSession:
         self._size = DEFAULT_SIZE
         self._resized = asyncio.Event()
         self._pong = asyncio.Event()
-        self._deaf = False
+        self._deaf = False  # not reading the websocket
+        self._was_deaf = False  # since the last ping
         self._browser_rtt = 0.0
         self._opened: Opened | None = None
 
@@ -193,6 +195,7 @@ class WebSession:
     def _set_deaf(self, deaf: bool) -> None:
         """While input is full, neither pongs nor acknowledgements are read: do not miss them."""
         self._deaf = deaf
+        self._was_deaf = self._was_deaf or deaf
         self._output.set_deaf(deaf)
 
     async def _keep_alive(self) -> None:
@@ -201,13 +204,14 @@ class WebSession:
             due += self._timing.keepalive
             await asyncio.sleep(due - self._clock())
             self._pong.clear()
+            self._was_deaf = self._deaf
             sent = self._clock()
             try:
                 async with asyncio.timeout(self._timing.pong):
                     await self._ws.ping()
                     await self._pong.wait()
             except TimeoutError:
-                if not self._deaf:
+                if not self._was_deaf:
                     self.end(End.KEEPALIVE, "keepalive ping failed")
                     return
             else:
@@ -219,7 +223,7 @@ class WebSession:
         opened = await self._opener(self._show_status, lambda: self._size)
         self._opened = opened
         if self._query.flow:
-            await self._send_text(frames.open_frame(opened.attached, opened.via, opened.host))
+            await self._send_text(frames.open_frame(opened.attached, opened.via, opened.title))
         if opened.sid:
             await self._send_text(frames.session_frame(opened.sid))
         if not opened.attached:

@@ -46,8 +46,8 @@ async def open_shell(
         stream.abort()
         raise
     sid = "" if opened.attached else opened.session
-    address = str(stream.remote)
-    return Opened(client, opened.attached, sid, title or address, stream.remote.network)
+    remote = stream.remote
+    return Opened(client, opened.attached, sid, str(remote), title, remote.network)
 
 
 class Dialer:

@@ -13,14 +13,16 @@ const CONNECT_LIMIT = 12_000; // ms for the websocket itself
 const OPEN_LIMIT = 45_000; // ms for the shell; the server dials for 17 s at most
 const SILENCE_LIMIT = 45_000; // ms; the server reports the round trip every 10 s
 const ACK_SIZE = 5_000; // bytes parsed before the server hears of it
+const FRAME_SIZE = 32_768; // bytes of input in one frame; the server takes no more than 1 MiB
 
 /** @typedef {"connecting" | "opening" | "open" | "waiting" | "ended"} State */
 
 /**
  * @typedef {object} Events
  * @property {() => void} onState `state`, `text`, `retryAt`, `via` or `rtt` changed
- * @property {(attached: boolean, replaced: boolean, host: string) => void} onShell a shell is
- *   there; attached: its output follows from the start; replaced: it is not the one we had
+ * @property {(attached: boolean, replaced: boolean, title: string) => void} onShell a shell is
+ *   there; attached: its output follows from the start; replaced: it is not the one we had;
+ *   title: the host's name, or ""
  * @property {(data: Uint8Array, parsed: () => void) => void} onOutput call `parsed` when it is
  * @property {() => {cols: number, rows: number}} size
  */
@@ -121,7 +123,11 @@ export class Connection {
    */
   send(bytes) {
     if (this.state === "waiting" || this.state === "ended") this.retry();
-    else if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+    else if (this.#socket?.readyState === WebSocket.OPEN) {
+      for (let start = 0; start < bytes.length; start += FRAME_SIZE) {
+        this.#socket.send(bytes.subarray(start, start + FRAME_SIZE));
+      }
+    }
   }
 
   resize() {
@@ -145,7 +151,7 @@ export class Connection {
     if (message.type === "session") {
       remember("session", this.#key, String(message.id));
     } else if (message.type === "open") {
-      this.#open(message.attached === true, String(message.via), String(message.host));
+      this.#open(message.attached === true, String(message.via), String(message.title));
     } else if (message.type === "link") {
       this.rtt = Number(message.rtt_ms);
       this.#events.onState();
@@ -155,9 +161,9 @@ export class Connection {
   /**
    * @param {boolean} attached
    * @param {string} via
-   * @param {string} host
+   * @param {string} title
    */
-  #open(attached, via, host) {
+  #open(attached, via, title) {
     const expected = this.#hadShell || recall("session", this.#key) !== null;
     if (!attached) remember("session", this.#key, null);
     this.#prelude = [];
@@ -168,7 +174,7 @@ export class Connection {
     this.openedAt = Date.now();
     this.#showErrors = false;
     this.#limit(HEALTHY, null);
-    this.#events.onShell(attached, expected && !attached, host);
+    this.#events.onShell(attached, expected && !attached, title);
     this.#set("open");
   }
 

@@ -9,6 +9,7 @@ import { keyBar } from "./keybar.js";
 import { Screen } from "./screen.js";
 import { searchBox } from "./search.js";
 import { stateLine } from "./state_line.js";
+import { scrollByTouch } from "./touch.js";
 
 const TITLE_LENGTH = 120;
 
@@ -33,8 +34,8 @@ const connection = new Connection({
     place.classList.toggle("asleep", connection.state === "waiting");
     showState();
   },
-  onShell: (attached, replaced, name) => {
-    if (name !== "") host = name;
+  onShell: (attached, replaced, title) => {
+    if (title !== "") host = title;
     shellTitle = "";
     showTitle();
     if (attached) screen.beginReplay();
@@ -46,6 +47,7 @@ const connection = new Connection({
 const showState = stateLine(connection);
 const search = searchBox(screen);
 keyBar(screen);
+scrollByTouch(screen);
 themeButton(need("theme", HTMLButtonElement), (theme) => screen.setTheme(theme));
 
 function showTitle() {
@@ -110,6 +112,12 @@ help.addEventListener("close", () => screen.focus());
 const reader = need("screen-reader", HTMLInputElement);
 reader.checked = recall("local", "skywire.screenReader") === "on";
 reader.addEventListener("change", () => screen.setScreenReader(reader.checked));
+
+// A keyboard on the screen covers the page in browsers that do not shrink it: shrink it here.
+visualViewport?.addEventListener("resize", () => {
+  const { height, scale } = /** @type {VisualViewport} */ (visualViewport);
+  document.body.style.height = scale === 1 && height < innerHeight ? `${height}px` : "";
+});
 
 Object.assign(place, { terminal: screen.terminal }); // for the browser's console
 showTitle();
