@@ -24,7 +24,31 @@ dmsg = LazyGroup(
     },
 )
 
-cli_pty = LazyGroup("pty", "Shells on nodes.", {})
+cli_pty = LazyGroup(
+    "pty",
+    "Shells on nodes.",
+    {
+        "exec": Lazy(
+            "skywire.cli.pty:execute", "Run one command on another node, without a terminal."
+        ),
+        "list": Lazy(
+            "skywire.cli.pty:list_nodes",
+            "List the nodes that are connected to the local one's hypervisor.",
+        ),
+        "start": Lazy("skywire.cli.pty:start", "Open a terminal on another node."),
+        "whitelist": Lazy(
+            "skywire.cli.pty:whitelist", "Show whose keys may open terminals on the local node."
+        ),
+        "whitelist-add": Lazy(
+            "skywire.cli.pty:whitelist_add",
+            "Let more keys open terminals, until the local node restarts.",
+        ),
+        "whitelist-remove": Lazy(
+            "skywire.cli.pty:whitelist_remove",
+            "Let keys open no more terminals; those that are open stay.",
+        ),
+    },
+)
 
 cli = LazyGroup("cli", "Ask and change a running node.", {"pty": cli_pty})
 

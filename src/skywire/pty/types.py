@@ -31,6 +31,7 @@ SESSION_OF_ANOTHER = "dmsgpty: session owned by a different public key"  # Go; n
 NATURAL_END = "read /dev/ptmx: input/output error"  # the shell exited by itself
 STOPPED = "EOF"  # the shell was stopped
 CLOSED_PIPE = "io: read/write on closed pipe"
+LOST = ("unexpected EOF", CLOSED_PIPE, "connection is shut down")  # said of a host behind a proxy
 SHORT_WRITE = "short write"  # the program does not read its input
 OLD_HOST = ("can't find method", "can't find service")  # parts of an older host's answer
 

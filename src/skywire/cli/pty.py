@@ -1,0 +1,373 @@
+"""`skywire cli pty`: terminals and commands on other nodes, who may have one. Source: cli.md B1.
+
+The way to another node is the control socket of the node on this machine, which dials with its
+key; or, with a key or a discovery of one's own (`--sk`, `--dmsg-disc`), a dmsg client in this
+process. Only the latter can come back to a session that it left (pty.md §3.2).
+"""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from skywire.cli import output
+from skywire.cli.dmsg_options import Identity, dialling, identity_options
+from skywire.cli.progress import progress
+from skywire.cli.runtime import run
+from skywire.crypto.keys import PubKey
+from skywire.errors import InvalidValue, NotFound, StreamReset
+from skywire.ports import DMSG_PTY, VISOR_RPC
+
+if TYPE_CHECKING:
+    from skywire.pty.types import CommandExecReq, CommandExecResult, CommandReq
+    from skywire.streams.stream import Stream
+
+SOCKETS = ("/tmp/pty.sock", "/tmp/dmsgpty.sock")  # noqa: S108 - Go's defaults, 2026 and 2024
+PASSED_ON = ("TERM", "COLORTERM", "LANG", "LC_ALL")  # variables a remote shell gets from here
+DEFAULT_TERM = "xterm-256color"
+DIAL_WAIT = 30.0  # seconds for a stream to the other node
+OPEN_WAIT = 20.0  # seconds for its shell to start
+CALL_WAIT = 10.0  # seconds for a local answer
+EXEC_LIMIT = 300.0  # seconds; the host's own limit
+EXEC_SLACK = 15.0  # seconds more for the way there and back
+MAX_INPUT = 1 << 20  # bytes of standard input for `exec`
+EXIT_TIME_LIMIT = 124
+EXIT_TERMINATED = 143  # 128 + SIGTERM
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+class Way(NamedTuple):
+    """How to reach another node: the local node's control socket, or "" for a client of our own."""
+
+    socket: str
+    identity: Identity
+
+
+def _socket_option(function: _Function) -> _Function:
+    return click.option(
+        "-r",
+        "--socket",
+        metavar="PATH",
+        help=f"Control socket of the local node. Default: {' or '.join(SOCKETS)}.",
+    )(function)
+
+
+def _port_option(function: _Function) -> _Function:
+    return click.option(
+        "-p",
+        "--port",
+        type=click.IntRange(1, 0xFFFF),
+        default=DMSG_PTY,
+        show_default=True,
+        help="Port of the pty host there.",
+    )(function)
+
+
+def _scheme_option(function: _Function) -> _Function:
+    return click.option(
+        "--scheme",
+        type=click.Choice(["dmsg", "skynet"]),
+        help="The network to go over. Default: what works.",
+    )(function)
+
+
+def _find_socket(path: str | None) -> str:
+    """The control socket to use. Raises NotFound when no node runs here."""
+    for candidate in (path,) if path else SOCKETS:
+        try:
+            if stat.S_ISSOCK(os.stat(candidate).st_mode):
+                return candidate
+        except OSError:
+            continue
+    places = path or " or ".join(SOCKETS)
+    raise NotFound(f'no control socket at {places}: start a node with "skywire visor"')
+
+
+def _way(context: click.Context, socket: str | None, scheme: str | None, identity: Identity) -> Way:
+    if scheme == "skynet":
+        raise InvalidValue("--scheme skynet: this version reaches other nodes over dmsg only")
+    given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    own = [name for name in ("sk", "dmsg_disc") if context.get_parameter_source(name) in given]
+    if own and socket:
+        raise InvalidValue("--socket goes with neither --sk nor --dmsg-disc: choose one way")
+    if own:
+        return Way("", identity)
+    try:
+        return Way(_find_socket(socket), identity)
+    except NotFound as error:
+        raise NotFound(f"{error}, or give a key of your own with --sk") from error
+
+
+@asynccontextmanager
+async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream]":
+    """A stream on which the pty service of `remote` has answered."""
+    from skywire.pty.control import dial_control, proxy_uri
+    from skywire.pty.mux import request_service
+    from skywire.pty.types import PTY_URI
+
+    telling = progress(lambda: f"connecting to {remote}:{port} …")
+    if way.socket:
+        async with telling:
+            stream: Stream = await dial_control(way.socket, proxy_uri(remote, port))
+        yield stream
+        return
+    async with dialling(way.identity) as client:
+        try:
+            async with telling, asyncio.timeout(DIAL_WAIT):
+                stream = await client.dial(remote, port)
+                await request_service(stream, PTY_URI)
+        except TimeoutError:
+            raise TimeoutError(f"{remote}:{port}: no answer within {DIAL_WAIT:g} s") from None
+        yield stream
+
+
+@click.command()
+@click.argument("public_key", metavar="PK")
+@_port_option
+@click.option("--attach", metavar="ID", default="", help="Come back to this session.")
+@click.option("-c", "--cmd", default="/bin/bash", show_default=True, help="The program to run.")
+@click.option("-a", "--arg", "arguments", multiple=True, help="An argument for it; repeatable.")
+@_scheme_option
+@_socket_option
+@identity_options("fatal")
+@click.pass_context
+def start(
+    context: click.Context,
+    public_key: str,
+    port: int,
+    attach: str,
+    cmd: str,
+    arguments: tuple[str, ...],
+    scheme: str | None,
+    socket: str | None,
+    identity: Identity,
+) -> int:
+    """Open a terminal on another node.
+
+    At the start of a line, "~." leaves and "~~" types a tilde. With --sk and a host that keeps
+    sessions, the shell goes on when you leave or the connection breaks; --attach comes back to it.
+    """
+    from skywire.pty.types import CommandReq
+
+    remote = PubKey.parse(public_key)
+    way = _way(context, socket, scheme, identity)
+    request = CommandReq(cmd, list(arguments), None, passed_on_environment())
+    return run(_start(way, remote, port, request, attach))
+
+
+def passed_on_environment() -> list[str]:
+    values = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    return [f"{name}={value}" for name, value in ({"TERM": DEFAULT_TERM} | values).items()]
+
+
+async def _start(way: Way, remote: PubKey, port: int, request: "CommandReq", attach: str) -> int:
+    from skywire.platform.console import Console
+    from skywire.pty.client import PtyClient
+    from skywire.pty.terminal import End, interact, window
+
+    console = Console()
+    request.size = window(console.size())
+    session, end = "", End.EXITED
+    try:
+        async with _reached(way, remote, port) as stream, PtyClient(stream) as client:
+            async with asyncio.timeout(OPEN_WAIT):
+                session, attached = await client.open(request, attach)
+            if attach and not attached:
+                output.say(f"session {attach} is gone: this is a new shell")
+            with console:
+                end = await interact(client, console)
+    except StreamReset as error:
+        output.say("")  # behind what the shell printed
+        raise StreamReset(f"connection lost: {error}{_come_back(remote, session)}") from error
+    if end is End.LEFT:
+        output.say(f"\nleft{_come_back(remote, session)}")
+    return EXIT_TERMINATED if end is End.TERMINATED else 0
+
+
+def _come_back(remote: PubKey, session: str) -> str:
+    if not session:
+        return ""
+    return (
+        f'; the shell goes on, come back with "skywire cli pty start {remote} --attach {session}"'
+    )
+
+
+class _Exec(click.Command):
+    """Without `--`, all that follows PK belongs to the remote command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_interspersed_args = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@click.command("exec", cls=_Exec)
+@click.argument("public_key", metavar="PK")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@_port_option
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.001, max=EXEC_LIMIT),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time limit of the command.",
+)
+@click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
+@click.option("-i", "--stdin", "with_input", is_flag=True, help="Pass standard input on.")
+@_scheme_option
+@_socket_option
+@identity_options("fatal")
+@output.json_option
+@click.pass_context
+def execute(
+    context: click.Context,
+    public_key: str,
+    command: tuple[str, ...],
+    port: int,
+    timeout: float,
+    environment: tuple[str, ...],
+    with_input: bool,
+    scheme: str | None,
+    socket: str | None,
+    identity: Identity,
+    as_json: bool,
+) -> int:
+    """Run one command on another node, without a terminal.
+
+    "skywire cli pty exec PK -- COMMAND ARGUMENT…". The command's output comes here, and its exit
+    code is ours; 124 stands for the time limit, 1 for a node that cannot be reached. Output beyond
+    16 MiB is cut off.
+    """
+    from skywire.pty.types import CommandExecReq
+
+    remote = PubKey.parse(public_key)
+    way = _way(context, socket, scheme, identity)
+    name, *arguments = command
+    data = sys.stdin.buffer.read(MAX_INPUT + 1) if with_input else b""
+    if len(data) > MAX_INPUT:
+        raise InvalidValue(f"standard input is longer than {MAX_INPUT} bytes")
+    wanted = CommandExecReq(name, arguments, list(environment), data, round(timeout * 1000))
+    result = run(_execute(way, remote, port, wanted, timeout + EXEC_SLACK))
+    _show(result, as_json=as_json)
+    return EXIT_TIME_LIMIT if result.timed_out else result.exit_code & 0xFF
+
+
+async def _execute(
+    way: Way, remote: PubKey, port: int, wanted: "CommandExecReq", limit: float
+) -> "CommandExecResult":
+    from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient
+
+    async with (
+        _reached(way, remote, port) as stream,
+        PtyClient(stream, max_message=MAX_EXEC_MESSAGE) as client,
+    ):
+        try:
+            async with asyncio.timeout(limit):
+                return await client.execute(wanted)
+        except TimeoutError:
+            raise TimeoutError(f"{remote}:{port}: no answer within {limit:g} s") from None
+
+
+def _show(result: "CommandExecResult", *, as_json: bool) -> None:
+    if as_json:
+        shown = {
+            "exit_code": result.exit_code,
+            "timed_out": result.timed_out,
+            "duration_ms": result.duration_ms,
+            "stdout": result.stdout.decode(errors="replace"),
+            "stderr": result.stderr.decode(errors="replace"),
+            "stdout_truncated": result.stdout_truncated,
+            "stderr_truncated": result.stderr_truncated,
+        }
+        output.emit(shown, as_json=True)
+        return
+    for stream, data in ((sys.stdout.buffer, result.stdout), (sys.stderr.buffer, result.stderr)):
+        stream.write(data)
+        stream.flush()
+    for name, cut in (("stdout", result.stdout_truncated), ("stderr", result.stderr_truncated)):
+        if cut:
+            output.say(f"{name} was longer than 16 MiB; the rest is missing")
+    if result.timed_out:
+        output.say(f"the command was killed at its time limit, after {result.duration_ms} ms")
+
+
+async def _whitelist_call(path: str, method: str, keys: list[PubKey] | None) -> list[PubKey]:
+    from skywire.pty.client import whitelist_call
+    from skywire.pty.control import dial_control
+    from skywire.pty.types import WHITELIST_URI
+
+    stream = await dial_control(path, WHITELIST_URI)
+    async with asyncio.timeout(CALL_WAIT):
+        found: list[PubKey] | None = await whitelist_call(stream, f"whitelist.{method}", keys)
+    return sorted(found or [])
+
+
+@click.command()
+@_socket_option
+@output.json_option
+def whitelist(socket: str | None, as_json: bool) -> None:
+    """Show whose keys may open terminals on the local node."""
+    keys = run(_whitelist_call(_find_socket(socket), "Whitelist", None))
+    output.emit(keys, as_json=as_json, text="\n".join(map(str, keys)))
+
+
+@click.command("whitelist-add")
+@click.argument("public_keys", metavar="PK…", nargs=-1, required=True)
+@_socket_option
+@output.json_option
+def whitelist_add(public_keys: tuple[str, ...], socket: str | None, as_json: bool) -> None:
+    """Let more keys open terminals, until the local node restarts.
+
+    To let them in for good, put them into "whitelist" in the section "pty" of the node's config.
+    """
+    keys = [PubKey.parse(text) for text in public_keys]
+    run(_whitelist_call(_find_socket(socket), "WhitelistAdd", keys))
+    output.emit(keys, as_json=as_json, text="OK")
+
+
+@click.command("whitelist-remove")
+@click.argument("public_keys", metavar="PK…", nargs=-1, required=True)
+@_socket_option
+@output.json_option
+def whitelist_remove(public_keys: tuple[str, ...], socket: str | None, as_json: bool) -> None:
+    """Let keys open no more terminals; those that are open stay."""
+    keys = [PubKey.parse(text) for text in public_keys]
+    run(_whitelist_call(_find_socket(socket), "WhitelistRemove", keys))
+    output.emit(keys, as_json=as_json, text="OK")
+
+
+@click.command("list")
+@click.option(
+    "--rpc", default=VISOR_RPC, show_default=True, metavar="HOST:PORT", help="The local node."
+)
+@output.json_option
+def list_nodes(rpc: str, as_json: bool) -> None:
+    """List the nodes that are connected to the local one's hypervisor."""
+    keys = run(_remote_visors(rpc))
+    text = "\n".join(f"{number}. {key}" for number, key in enumerate(keys, 1))
+    output.emit(keys, as_json=as_json, text=text)
+
+
+async def _remote_visors(address: str) -> list[str]:
+    from skywire.config.values import HostPort
+    from skywire.errors import DialFailed
+    from skywire.rpc.client import RpcClient
+    from skywire.streams.tcp import dial_tcp
+    from skywire.wire.gob_types import EMPTY, STRING, Slice
+
+    place = HostPort.parse(address)
+    try:
+        async with asyncio.timeout(CALL_WAIT):
+            stream = await dial_tcp(place.host or "localhost", place.port)
+            async with RpcClient(stream) as client:
+                found = await client.call("app-visor.RemoteVisors", EMPTY, None, Slice(STRING))
+    except DialFailed as error:
+        raise DialFailed(f"RPC connection failed; is skywire running?: {error}") from error
+    return sorted(found)
