@@ -7,13 +7,13 @@ ends, and again afterwards among those that lost their parent (`adopt_orphans`).
 
 import ctypes
 import os
-import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 import psutil
 
+KILL_LIMIT = 0.5  # seconds; longer only for a process inside a system call
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -47,8 +47,12 @@ def own_descendants() -> set[psutil.Process]:
     return found
 
 
-def kill(processes: Iterable[psutil.Process]) -> None:
-    """SIGKILL; psutil compares start times, so a process id used again is never hit."""
+def kill(processes: Collection[psutil.Process]) -> None:
+    """SIGKILL, and wait until they are gone (`KILL_LIMIT` at most); our own children are reaped.
+
+    psutil compares start times, so a process id used again is never hit.
+    """
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
+            process.kill()
+    psutil.wait_procs(processes, timeout=KILL_LIMIT)

@@ -119,6 +119,6 @@ class Supervisor:
             level = [process for process in running if process.part.name not in needed]
             await asyncio.gather(*(process.stop() for process in level))
             running = [process for process in running if process not in level]
-        processes.kill(below)
-        processes.kill(processes.own_descendants() - self._not_ours)
+        await asyncio.to_thread(processes.kill, below)
+        await asyncio.to_thread(processes.kill, processes.own_descendants() - self._not_ours)
         processes.adopt_orphans(False)
