@@ -15,10 +15,13 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import Refused
 from skywire.ports import DMSG_PTY
 from skywire.pty.client import PtyClient
+from skywire.rpc.client import RpcClient
+from skywire.streams.tcp import dial_tcp
 from skywire.testing.wait import eventually
 from skywire.visor import modules
 from skywire.visor.modules import State
-from tests.visor.network import SOON, Net, network
+from skywire.wire.gob_types import EMPTY, STRING, Slice
+from tests.visor.network import SOON, Net, Node, network
 
 PID = rb"pid-(\d+)-\r\n"
 
@@ -102,6 +105,23 @@ async def test_a_node_appears_goes_away_and_comes_back(net: Net, http: ClientSes
     assert again.pk == node.pk
     row = await wait_for_row(http, url, node.pk, True)
     assert row["offline_since"] is None
+
+
+async def remote_visors(node: Node) -> list[str]:
+    """As `skywire cli pty list` asks for them."""
+    host, port = node.fact("rpc", "rpc").split(":")
+    async with RpcClient(await dial_tcp(host, int(port))) as client:
+        found: list[str] = await client.call("app-visor.RemoteVisors", EMPTY, None, Slice(STRING))
+        return found
+
+
+async def test_a_node_lists_the_nodes_of_its_hypervisor(net: Net, http: ClientSession) -> None:
+    hypervisor = await net.start(net.hypervisor_config("a"))
+    assert await remote_visors(hypervisor) == []
+    node = await net.start(net.config("b", hypervisors=[str(hypervisor.pk)]))
+    await wait_for_row(http, hypervisor.fact("hypervisor", "url"), node.pk, True)
+    assert await remote_visors(hypervisor) == [str(node.pk)]
+    assert await remote_visors(node) == [], "it has no hypervisor of its own"
 
 
 async def test_the_way_to_each_node_is_measured(net: Net, http: ClientSession) -> None:

@@ -219,6 +219,10 @@ class Visors:
             raise NotFound(f"visor of pk '{pk}' not found")
         return self._known[pk]
 
+    def online(self) -> list[PubKey]:
+        """The others that are connected now."""
+        return [one.pk for one in self._listed() if one.online and one.pk != self._own]
+
     def _listed(self) -> list[_Known]:
         return sorted(self._known.values(), key=lambda known: (known.pk != self._own, known.pk))
 

@@ -37,6 +37,12 @@ async def uptime(visor: "Visor") -> float:
     return visor.uptime()
 
 
+@operation(rpc="RemoteVisors")
+async def remote_visors(visor: "Visor") -> list[str]:
+    """Keys of the visors that are connected to this one's hypervisor."""
+    return [str(pk) for pk in visor.remote_visors()] if visor.remote_visors is not None else []
+
+
 @operation(rpc="AddPtyWhitelist")
 async def add_pty_whitelist(visor: "Visor", keys: Annotated[list[PubKey], Slice(PUBKEY)]) -> None:
     """Let the owners of `keys` open terminals on this visor until it restarts.

@@ -55,6 +55,7 @@ class Visor:
         self._rpc: RpcServer = rpc_server(self)
         self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
         self.terminals: Terminals | None = None  # there while the visor runs, if configured
+        self.remote_visors: Callable[[], list[PubKey]] | None = None  # those of our hypervisor
 
     @property
     def config(self) -> VisorConfig:
