@@ -6,7 +6,7 @@ import { duration } from "../format.js";
 import { recall, remember } from "../storage.js";
 import { themeButton } from "../theme.js";
 import { logIn } from "./account.js";
-import { toNode } from "./nodes.js";
+import { order, toNode } from "./nodes.js";
 import { NodeTable } from "./table.js";
 
 const INTERVAL = 10_000; // ms between refreshes
@@ -72,7 +72,7 @@ function show(rows) {
   nodes.hidden = false;
   refreshButton.hidden = false;
   empty.hidden = rows.length > 0;
-  table.show(rows);
+  table.show(rows.sort(order));
 }
 
 /** Ages grow between refreshes; a failing refresh is said, with the age of what is shown. */

@@ -38,6 +38,20 @@ export function toNode(summary, now) {
   };
 }
 
+/**
+ * The hypervisor's own node first, the others by name, those without one by key at the end.
+ * @param {Node} one
+ * @param {Node} other
+ */
+export function order(one, other) {
+  return (
+    Number(other.own) - Number(one.own) ||
+    Number(one.label === "") - Number(other.label === "") ||
+    one.label.localeCompare(other.label, undefined, { numeric: true }) ||
+    one.key.localeCompare(other.key)
+  );
+}
+
 /** @param {unknown} text */
 function time(text) {
   const parsed = typeof text === "string" ? Date.parse(text) : Number.NaN;

@@ -219,7 +219,8 @@ export class Connection {
       this.#set("ended");
     } else {
       if (reason === "unreachable") this.#commandsDue = this.#commandsWait();
-      this.#wait(reason === "going away" ? "the server stops" : text);
+      const lost = reason === "lost" ? `lost the node (${text})` : text;
+      this.#wait(lost);
     }
   }
 

@@ -41,7 +41,7 @@ export class Screen {
       fontFamily: getComputedStyle(place).getPropertyValue("--mono"),
       fontSize: fontSize(),
       lineHeight: 1.15,
-      minimumContrastRatio: 3,
+      minimumContrastRatio: 4.5, // for what programs put on backgrounds of their own
       rightClickSelectsWord: false,
       screenReaderMode: recall("local", "skywire.screenReader") === "on",
       scrollback: SCROLLBACK,
