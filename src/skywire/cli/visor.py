@@ -51,6 +51,8 @@ def visor(
 
     It joins dmsg, offers terminals, and answers its hypervisors, until Ctrl-C. A config without a
     key gets one, which is written into the file. Flags change this run only.
+
+    SIGUSR1 makes it drop its dmsg connections, to try what losing them does; it connects again.
     """
     file = _config(path, text, from_stdin)
     config = file.config
