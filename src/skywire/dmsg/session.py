@@ -90,6 +90,7 @@ class Session(asyncio.Protocol):
         "_proxy_header",
         "_reason",
         "_resume_calls",
+        "_spoken",
         "_started",
         "_timer",
         "cipher",
@@ -129,6 +130,7 @@ class Session(asyncio.Protocol):
         self._buffer = b""
         self._proxy_header = ProxyHeaderReader() if proxied else None
         self._held = self.initiator
+        self._spoken = asyncio.Event() if self.initiator else None
         self._reason = ""
         self._resume_calls: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -177,6 +179,7 @@ class Session(asyncio.Protocol):
                 self._receive_handshake(data)
             else:
                 if self._held:
+                    self._note_speech()
                     self._release()
                 self.yamux.receive_data(data, self._loop.time())
         except SkywireError as error:
@@ -211,6 +214,7 @@ class Session(asyncio.Protocol):
             self._timer = None
         self.transport = None
         reason = self._reason or (str(exc) if exc else "connection closed by the peer")
+        self._note_speech()
         if self._handshake is None:
             self.yamux.terminate(reason)
         self._owner.session_lost(self, reason)
@@ -233,6 +237,15 @@ class Session(asyncio.Protocol):
             and not self.transport.is_closing()
             and not self.yamux.broken
         )
+
+    async def until_spoken(self) -> None:
+        """At a client: wait until the server has said anything after the handshake, or is gone."""
+        if self._spoken is not None:
+            await self._spoken.wait()
+
+    def _note_speech(self) -> None:
+        if self._spoken is not None:
+            self._spoken.set()
 
     def check_alive(self) -> None:
         """Ask the peer for a sign of life now, not at the next keep-alive."""
@@ -266,6 +279,7 @@ class Session(asyncio.Protocol):
         self._buffer = buffer if self._handshake is not None else b""
         if self._handshake is None and buffer:
             self._held = False
+            self._note_speech()
             self.yamux.receive_data(buffer, self._loop.time())
 
     def _open(self, handshake: Handshake) -> None:
