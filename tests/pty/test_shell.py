@@ -3,16 +3,18 @@
 import asyncio
 import hashlib
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 import pytest
 
 from skywire.errors import StreamClosed
-from skywire.platform.processes import session_members
+from skywire.platform.processes import Child, session_members
 from skywire.platform.pty import foreground_group, spawn_on_terminal
-from skywire.pty.shell import TerminalShell
+from skywire.pty.shell import CHUNK, DRAIN_LIMIT, PUMP_BUDGET, TerminalShell
 from skywire.pty.types import NATURAL_END, STOPPED, WinSize
 from skywire.testing.processes import alive, children, open_descriptors
 from skywire.testing.wait import eventually
@@ -172,3 +174,90 @@ async def test_a_flood_leaves_the_loop_to_others() -> None:
         await shell.write(b"\x03")
         await eventually(lambda: output.reasons, limit=1)
         assert time.monotonic() - begin < 0.3
+
+
+class StandIn:
+    """A child whose end the test decides; its terminal is a socket."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.exited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def kill_session(self, foreground_group: int = 0) -> None:
+        if not self.exited.done():
+            self.exited.set_result(None)
+
+
+def on_a_socket() -> tuple[TerminalShell, StandIn, Output, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    child, output = StandIn(), Output()
+    return TerminalShell(ours.detach(), cast(Child, child), output), child, output, theirs
+
+
+async def test_after_the_end_everything_buffered_is_taken_at_once() -> None:
+    """More than one turn's worth, although the kernel has nothing new to report."""
+    shell, child, output, program = on_a_socket()
+    sent = program.send(bytes(3 * PUMP_BUDGET))
+    shell.pause()
+    child.exited.set_result(None)
+    shell.resume()
+    await eventually(lambda: output.reasons)
+    assert output.reasons == [NATURAL_END]
+    assert len(output.data) == sent
+    program.close()
+    await shell.stop()
+
+
+async def test_what_others_print_after_the_end_is_limited() -> None:
+    shell, child, output, program = on_a_socket()
+    child.exited.set_result(None)
+    begin = len(output.data)
+    while not output.reasons:
+        with suppress(BlockingIOError, BrokenPipeError):
+            program.send(bytes(1 << 16))
+        await asyncio.sleep(0)
+    assert len(output.data) - begin <= DRAIN_LIMIT + CHUNK
+    program.close()
+    await shell.stop()
+
+
+async def test_a_terminal_that_is_closed_under_us_is_no_natural_end() -> None:
+    shell, _, output, program = on_a_socket()
+    program.close()
+    await eventually(lambda: output.reasons)
+    assert output.reasons == [STOPPED]
+    await shell.write(b"nobody there")
+    await shell.stop()
+    assert output.reasons == [STOPPED], "told once"
+
+
+async def test_input_after_the_reader_has_gone_is_thrown_away() -> None:
+    shell, _, output, program = on_a_socket()
+    program.shutdown(socket.SHUT_RD)
+    await shell.write(b"x")
+    assert not output.reasons
+    await shell.stop()
+    program.close()
+
+
+async def test_input_waits_for_room_and_a_cancelled_writer_is_skipped() -> None:
+    shell, _, _, program = on_a_socket()
+    with suppress(BlockingIOError):
+        while True:  # until the socket is full
+            os.write(shell._master, bytes(1 << 16))
+    waiting = [asyncio.ensure_future(shell.write(text)) for text in (b"one", b"two", b"three")]
+    await asyncio.sleep(0.01)
+    assert shell.blocked
+    assert not any(writer.done() for writer in waiting)
+    waiting[1].cancel()
+    got = b""
+    while not got.endswith(b"onethree"):
+        with suppress(BlockingIOError):
+            got += program.recv(1 << 20)
+        await asyncio.sleep(0)
+    await asyncio.gather(waiting[0], waiting[2])
+    assert not shell.blocked
+    program.close()
+    await shell.stop()
