@@ -12,7 +12,7 @@ from skywire.errors import InvalidValue, Refused, SkywireError
 from skywire.http.app import Handler
 from skywire.hypervisor.answers import answer
 from skywire.hypervisor.context import CONTEXT
-from skywire.hypervisor.guard import public
+from skywire.hypervisor.guard import SESSION, public
 from skywire.operations import Operation, operations
 from skywire.visor import ops_info
 from skywire.visor.types import to_json
@@ -74,9 +74,12 @@ async def terminal(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     pk = visor_key(request)
     context.visors.check_known(pk)
-    return await context.terminals.handle(
-        request, pk, context.dial, title=context.visors.hostname(pk)
-    )
+    work = context.terminals.handle(request, pk, context.dial, title=context.visors.hostname(pk))
+    task = asyncio.current_task()
+    if SESSION not in request or task is None:
+        return await work
+    with context.sessions.tied(request[SESSION], task.cancel):
+        return await work
 
 
 @routes.get("/")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from skywire import ui
 from skywire.config.values import is_loopback
 from skywire.errors import AuthenticationFailed, Forbidden
 from skywire.http.app import Handler
@@ -74,6 +75,10 @@ async def check_login(request: web.Request, handler: Handler) -> web.StreamRespo
     if session is not None:
         request[SESSION] = session
     if _needs_login(request):
+        if session is None and _asks_for_a_page(request):
+            page = ui.page("index.html")  # it shows the login form, then comes back here
+            page.set_status(401)
+            return page
         if session is None:
             raise AuthenticationFailed(
                 "session cookie is either non-existent, expired, or ill-formatted"
@@ -90,6 +95,16 @@ async def check_csrf(request: web.Request, handler: Handler) -> web.StreamRespon
     if csrf is not None and names_visor and request.method not in READING:
         csrf.check(request.headers.get(HEADER), request.method)
     return await handler(request)
+
+
+def _asks_for_a_page(request: web.Request) -> bool:
+    """A browser was pointed at a terminal's address."""
+    return (
+        request.path.startswith("/pty/")
+        and request.method == "GET"
+        and "Upgrade" not in request.headers
+        and "text/html" in request.headers.get("Accept", "")
+    )
 
 
 def _needs_login(request: web.Request) -> bool:

@@ -8,7 +8,8 @@ process's memory by accident, or times our look-ups, learns no usable id.
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -31,6 +32,7 @@ class Sessions:
         self._clock = clock
         self._lifetime = lifetime
         self._sessions: dict[bytes, Session] = {}  # in order of expiry, for the lifetime is fixed
+        self._ending: dict[UUID, set[Callable[[], object]]] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -49,6 +51,18 @@ class Sessions:
         """The session of a cookie; None when there is none or it has expired."""
         session = self._sessions.get(_key(token)) if token else None
         return session if session is not None and session.expires > self._clock() else None
+
+    @contextmanager
+    def tied(self, session: Session, end: Callable[[], object]) -> Iterator[None]:
+        """Inside, `end` is called when the session ends: by logout, new password, or expiry."""
+        calls = self._ending.setdefault(session.id, set())
+        calls.add(end)
+        try:
+            yield
+        finally:
+            calls.discard(end)
+            if not calls:
+                self._ending.pop(session.id, None)
 
     def end(self, session: Session) -> None:
         self._keep(lambda other: other.id != session.id)
@@ -70,7 +84,11 @@ class Sessions:
         self._keep(lambda session: session.expires > now)
 
     def _keep(self, wanted: Callable[[Session], bool]) -> None:
+        ended = [one for one in self._sessions.values() if not wanted(one)]
         self._sessions = {key: one for key, one in self._sessions.items() if wanted(one)}
+        for session in ended:
+            for call in list(self._ending.get(session.id, ())):
+                call()
 
 
 class Attempts:

@@ -61,6 +61,10 @@ async function askToLogIn() {
   tick();
   await logIn();
   remember("local", "skywire.loggedIn", "yes");
+  if (location.pathname !== "/") {
+    location.reload(); // the form stood in for a page that needs the login
+    return;
+  }
   await start();
 }
 
