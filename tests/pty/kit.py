@@ -28,14 +28,15 @@ BASH = CommandReq("/bin/bash", ["--norc", "--noprofile"], SIZE, ["PS1=$ ", "HIST
 class Node:
     """A pty host with a key, and the connections to it."""
 
-    def __init__(self, host: PtyHost, key: PubKey, tasks: Tasks) -> None:
+    def __init__(self, host: PtyHost, key: PubKey) -> None:
         self.host = host
         self.key = key
-        self._tasks = tasks
+        self._tasks = Tasks("test node")
 
     async def cut(self) -> None:
-        """Break all connections."""
-        await self._tasks.close()
+        """Break all connections; new ones are served."""
+        old, self._tasks = self._tasks, Tasks("test node")
+        await old.close()
 
     def stream_from(self, owner: PubKey | None, *, control: bool = False) -> Stream:
         """A stream as the network would deliver it from `owner`, or to the control socket."""
@@ -63,7 +64,6 @@ async def node(
     dial: Dial | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Node]:
-    tasks = Tasks("test node")
     host = PtyHost(
         Whitelist(allowed),
         persistent_sessions=persistent,
@@ -72,8 +72,9 @@ async def node(
         clock=clock,
     )
     async with host:
-        yield Node(host, key_pair()[0], tasks)
-        await tasks.close()
+        made = Node(host, key_pair()[0])
+        yield made
+        await made.cut()
 
 
 async def read_until(client: PtyClient, pattern: str) -> str:

@@ -74,6 +74,11 @@ class PtyClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def closed(self) -> bool:
+        """The connection has ended, by either side."""
+        return self._rpc.closed
+
     async def _call(self, method: str, argument: Any = None) -> Any:
         argument_type, reply_type = SIGNATURES[method]
         return await self._rpc.call(method, argument_type, argument, reply_type)

@@ -26,7 +26,6 @@ async def execute(request: CommandExecReq, environment: Mapping[str, str]) -> Co
         raise GoError("dmsgpty: Exec: empty command name")
     if len(request.stdin) > MAX_STDIN:
         raise GoError(f"dmsgpty: Exec: stdin {len(request.stdin)} > max {MAX_STDIN}")
-    limit = request.timeout_ms / 1000 if request.timeout_ms > 0 else DEFAULT_TIMEOUT
     clock = asyncio.get_running_loop().time
     begin = clock()
     result = CommandExecResult(exit_code=-1)
@@ -36,7 +35,7 @@ async def execute(request: CommandExecReq, environment: Mapping[str, str]) -> Co
         result.stderr = f"dmsgpty: exec {request.name}: {error}\n".encode()
         return result
     try:
-        async with asyncio.timeout(min(limit, MAX_TIMEOUT)):
+        async with asyncio.timeout(time_limit(request)):
             await asyncio.shield(run.child.exited)
     except TimeoutError:
         result.timed_out = True
@@ -49,6 +48,12 @@ async def execute(request: CommandExecReq, environment: Mapping[str, str]) -> Co
     result.stderr, result.stderr_truncated = bytes(run.stderr.data), run.stderr.truncated
     result.duration_ms = int((clock() - begin) * 1000)
     return result
+
+
+def time_limit(request: CommandExecReq) -> float:
+    """Seconds the program may run."""
+    wanted = request.timeout_ms / 1000 if request.timeout_ms > 0 else DEFAULT_TIMEOUT
+    return min(wanted, MAX_TIMEOUT)
 
 
 class _Run:

@@ -132,13 +132,16 @@ async def ping(_: None) -> None:
 
 
 def methods_of(handlers: Mapping[str, Handler]) -> dict[str, Method]:
-    """Write calls run in the order of their arrival: Go clients send them without waiting."""
+    """Write calls run in the order of their arrival: Go clients send them without waiting.
+
+    Nobody is left to take what Read and Exec answer once the peer has finished.
+    """
     return {
         name: Method(
             *SIGNATURES[name],
             handler,
             ordered=name == "pty.Write",
-            for_peer=name == "pty.Read",
+            for_peer=name in ("pty.Read", "pty.Exec"),
         )
         for name, handler in handlers.items()
     }
