@@ -15,11 +15,13 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import Refused
 from skywire.ports import DMSG_PTY
 from skywire.pty.client import PtyClient
+from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.rpc.client import RpcClient
 from skywire.streams.tcp import dial_tcp
 from skywire.testing.wait import eventually
 from skywire.visor import modules
 from skywire.visor.modules import State
+from skywire.visor.ops_terminals import DmsgPtyExecArgs
 from skywire.wire.gob_types import EMPTY, STRING, Slice
 from tests.visor.network import SOON, Net, Node, network
 
@@ -105,6 +107,28 @@ async def test_a_node_appears_goes_away_and_comes_back(net: Net, http: ClientSes
     assert again.pk == node.pk
     row = await wait_for_row(http, url, node.pk, True)
     assert row["offline_since"] is None
+
+
+async def test_a_node_runs_a_command_on_another(net: Net) -> None:
+    here = await net.start(net.config("a"))
+    there = await net.start(net.config("b", pty={"cli_network": "", "whitelist": [str(here.pk)]}))
+    host, port = here.fact("rpc", "rpc").split(":")
+    async with RpcClient(await dial_tcp(host, int(port))) as client:
+
+        async def run(pk: PubKey, *command: str, **more: Any) -> CommandExecResult:
+            request = CommandExecReq(command[0], list(command[1:]), stdin=bytes(1 << 20))
+            argument = DmsgPtyExecArgs(remote_pk=pk, req=request, **more)
+            found: CommandExecResult = await client.call(
+                "app-visor.DmsgPtyExec", DmsgPtyExecArgs, argument, CommandExecResult
+            )
+            return found
+
+        assert (await run(there.pk, "wc", "-c")).stdout.strip() == b"1048576"
+        assert (await run(there.pk, "false", scheme="dmsg", remote_port=22)).exit_code == 1
+        with pytest.raises(Refused, match="unknown scheme"):
+            await run(there.pk, "true", scheme="tor")
+        with pytest.raises(Refused, match="not on skynet"):
+            await run(there.pk, "true", scheme="skynet")
 
 
 async def remote_visors(node: Node) -> list[str]:

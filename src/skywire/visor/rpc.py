@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from skywire.errors import LocalProtocolError
 from skywire.operations import Operation, operations
+from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
-from skywire.visor import ops_info
+from skywire.visor import ops_info, ops_terminals
 from skywire.wire.gob_types import (
     BOOL,
     BYTES,
@@ -30,14 +31,15 @@ if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 SERVICE = "app-visor"
-OPERATIONS = (ops_info,)  # modules whose operations are served
+OPERATIONS = (ops_info, ops_terminals)  # modules whose operations are served
 _PLAIN = {None: EMPTY, bool: BOOL, int: INT, float: FLOAT, str: STRING, bytes: BYTES}
 _DESCRIPTORS = (Array, Basic, Map, Marshaller, Pointer, Slice)
 
 
 def rpc_server(visor: "Visor") -> RpcServer:
     """One server for all connections to `visor`."""
-    return RpcServer({f"{SERVICE}.{known.rpc}": _method(visor, known) for known in operations()})
+    methods = {f"{SERVICE}.{known.rpc}": _method(visor, known) for known in operations()}
+    return RpcServer(methods, max_message=MAX_MESSAGE)  # a command's input is the longest argument
 
 
 def go_type(hint: Any) -> GoType:

@@ -9,6 +9,7 @@ from skywire.dmsg.client import DmsgClient
 from skywire.errors import StreamClosed
 from skywire.pty.control import listen_control
 from skywire.pty.dialing import over_dmsg
+from skywire.pty.exec_pool import ExecPool
 from skywire.pty.host import PtyHost
 from skywire.pty.whitelist import Whitelist
 from skywire.streams.stream import Listener, Stream
@@ -25,17 +26,20 @@ class Terminals:
         """`admitted` are keys besides the whitelist of the config: our own, our hypervisors'."""
         self._config = config
         self._dmsg = dmsg
+        dial = over_dmsg(dmsg.dial)
         self.host = PtyHost(
             Whitelist([*admitted, *config.whitelist]),
             persistent_sessions=config.persistent_sessions,
-            dial=over_dmsg(dmsg.dial),
+            dial=dial,
         )
+        self.commands = ExecPool(dial)  # on other visors
 
     async def __aenter__(self) -> "Terminals":
         await self.host.__aenter__()
         return self
 
     async def __aexit__(self, *reason: object) -> None:
+        await self.commands.__aexit__(*reason)
         await self.host.__aexit__(*reason)
 
     def allow(self, keys: Iterable[PubKey]) -> None:

@@ -24,6 +24,7 @@ from skywire.dmsg.control import serve_control
 from skywire.dmsg.discovery import Directory
 from skywire.errors import NotSupported
 from skywire.ports import DMSG_CONTROL
+from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.rpc.server import RpcServer
 from skywire.visor.directory import open_directory
 from skywire.visor.hypervisors import HypervisorLinks
@@ -194,9 +195,18 @@ class Visor:
 
     def allow_terminals(self, keys: Iterable[PubKey]) -> None:
         """Until the visor restarts. Raises NotSupported when it has no terminals."""
+        self._terminals().allow(keys)
+
+    async def execute_remotely(
+        self, pk: PubKey, port: int, request: CommandExecReq, scheme: str
+    ) -> CommandExecResult:
+        """Run a command on another visor. Raises NotSupported when we have no terminals."""
+        return await self._terminals().commands.execute(pk, port, request, scheme)
+
+    def _terminals(self) -> Terminals:
         if self.terminals is None:
             raise NotSupported("this visor has no terminals: its config has no pty section")
-        self.terminals.allow(keys)
+        return self.terminals
 
 
 def local_ip() -> str:
