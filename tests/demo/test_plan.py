@@ -73,6 +73,23 @@ def test_a_port_in_use_is_refused_by_name(tmp_path: Path) -> None:
             plan.make_parts(state, plan.Ports(hypervisor=port))
 
 
+def test_a_free_port_is_none_that_an_outgoing_connection_takes() -> None:
+    addresses = plan.choose_ports([(0, "")] * 20)
+    ports = {int(address.rpartition(":")[2]) for address in addresses}
+    assert len(ports) == 20
+    assert ports <= set(plan.FREE_PORTS)
+
+
+def test_no_free_port_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as busy:
+        busy.bind((plan.HOST, 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        monkeypatch.setattr(plan, "FREE_PORTS", [port] * plan.PORT_TRIES)
+        with pytest.raises(Conflict, match=rf"TCP port {port} \(the last of 100\) is not free"):
+            plan.choose_ports([(0, "")])
+
+
 def test_the_same_port_twice_is_refused() -> None:
     (address,) = plan.choose_ports([(0, "")])
     port = int(address.rpartition(":")[2])

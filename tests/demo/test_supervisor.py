@@ -26,7 +26,7 @@ from tests.demo.fakes import (
     wait_until_dead,
 )
 
-NAUGHTY_CHILD = (
+NAUGHTY_CHILD = (  # a session of its own, deaf to SIGHUP and SIGTERM
     "import subprocess, sys\n"
     "child = subprocess.Popen([sys.executable, '-c', 'import signal, time\\n"
     "signal.signal(signal.SIGHUP, signal.SIG_IGN)\\n"

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 from skywire.testing.processes import alive
 from tests.demo.fakes import environment, wait_until_dead
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("demo")]
 
 UP_LIMIT = 60.0  # seconds
 END_LIMIT = 5.0
@@ -166,15 +168,21 @@ def test_it_comes_up_survives_each_break_and_leaves_nothing(demo: Demo) -> None:
     assert list(demo.temporary.iterdir()) == []
 
 
-async def test_a_terminal_survives_the_network_but_not_its_node(demo: Demo) -> None:
+@asynccontextmanager
+async def terminal_on(demo: Demo, node: str) -> AsyncIterator[Terminal]:
     async with aiohttp.ClientSession(
         demo.up["url"], cookie_jar=aiohttp.CookieJar(unsafe=True)
     ) as session:
         account = {"username": demo.up["user"], "password": demo.up["password"]}
         async with session.post("/api/login", json=account) as answer:
             assert answer.status == 200
-        terminal = Terminal(session, demo.key("node-b"))
+        terminal = Terminal(session, demo.key(node))
         await terminal.open()
+        yield terminal
+
+
+async def test_a_terminal_survives_the_network_but_not_its_node(demo: Demo) -> None:
+    async with terminal_on(demo, "node-b") as terminal:
         first_id, first_pid = terminal.id, await terminal.shell_pid()
         assert first_id
         for what in ("server", "stream"):
@@ -187,3 +195,23 @@ async def test_a_terminal_survives_the_network_but_not_its_node(demo: Demo) -> N
         await terminal.open()
         assert terminal.id != first_id
         assert await terminal.shell_pid() != first_pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_shells_and_their_runaway_jobs_end_with_the_demo(
+    demo: Demo, number: signal.Signals
+) -> None:
+    """The job has a session of its own, lost its parent, and ignores SIGHUP and SIGTERM."""
+    async with terminal_on(demo, "node-b") as terminal:
+        shell = await terminal.shell_pid()
+        job_file = demo.state / "job"
+        job_code = f"echo $$ > {job_file}; exec sleep 1000"
+        await terminal.type(f"trap '' HUP TERM; (setsid sh -c {shlex.quote(job_code)} &)\n")
+        await asyncio.to_thread(eventually, lambda: job_file.exists() and job_file.read_text())
+        job = int(job_file.read_text())
+        assert alive(shell)
+        assert alive(job)
+        demo.process.send_signal(number)
+        assert await asyncio.to_thread(wait_until_dead, shell)
+        assert await asyncio.to_thread(wait_until_dead, job)
+    eventually(lambda: not demo.state.exists())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from skywire.crypto.keys import PubKey
 from skywire.demo.guard import Guard
+from skywire.demo.processes import MARK
 from skywire.errors import Unavailable
 from skywire.platform import ready
 
@@ -53,7 +54,7 @@ class PartProcess:
                 process = await asyncio.create_subprocess_exec(
                     *part.command,
                     cwd=part.directory,
-                    env={**os.environ, ready.VARIABLE: str(sender)},
+                    env={**os.environ, ready.VARIABLE: str(sender), MARK: guard.mark},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log_file,
                     stderr=log_file,

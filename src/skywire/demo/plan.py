@@ -7,10 +7,11 @@ hypervisor: it may open a terminal on them (`hypervisors` in their configs).
 """
 
 import json
+import random
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from skywire.demo.state import StateDirectory
 from skywire.errors import Conflict
 
 HOST = "127.0.0.1"
+FREE_PORTS = range(20_000, 32_000)  # below Linux' ports for outgoing connections
+PORT_TRIES = 100
 DISCOVERY = "discovery"
 SERVERS = ("server-1", "server-2")
 HYPERVISOR = "node-a"
@@ -186,13 +189,29 @@ def choose_ports(wanted: Sequence[tuple[int, str]]) -> list[str]:
         for port, option in wanted:
             probe = probes.enter_context(socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the parts will bind
-            try:
-                probe.bind((HOST, port))
-                probe.listen(1)
-            except OSError as error:
-                raise Conflict(
-                    f"{option or 'TCP port'} {port} is not free: {error.strerror}; "
-                    "choose another, or 0 for any"
-                ) from error
+            if port:
+                _take(probe, port, f"{option} {port}")
+            else:
+                _take_any(probe)
             addresses.append(f"{HOST}:{probe.getsockname()[1]}")
     return addresses
+
+
+def _take(probe: socket.socket, port: int, what: str) -> None:
+    try:
+        probe.bind((HOST, port))
+        probe.listen(1)
+    except OSError as error:
+        raise Conflict(
+            f"{what} is not free: {error.strerror}; choose another, or 0 for any"
+        ) from error
+
+
+def _take_any(probe: socket.socket) -> None:
+    """Not from the range the system takes ports of outgoing connections from: such a connection
+    could have the port before the part does."""
+    candidates = random.sample(FREE_PORTS, PORT_TRIES)
+    for port in candidates[:-1]:
+        with suppress(Conflict):
+            return _take(probe, port, "")
+    return _take(probe, candidates[-1], f"TCP port {candidates[-1]} (the last of {PORT_TRIES})")

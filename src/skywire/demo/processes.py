@@ -1,58 +1,52 @@
-"""Ends process trees, and finds the processes that a tree left behind.
+"""Ends what the demo started, to the last process.
 
-A part of the demo may have started shells in sessions of their own, and those their jobs; a signal
-to one process group does not reach them. They are found by descent instead: once before the part
-ends, and again afterwards among those that lost their parent (`adopt_orphans`).
+A part may have started shells in sessions of their own, and those their jobs; a signal to one
+process group does not reach them, and one that lost its parent has no known ancestor either. So
+each process of a demo carries a mark in its environment; one that dropped it is found by descent.
 """
 
-import ctypes
 import os
-import sys
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 import psutil
 
+MARK = "SKYWIRE_DEMO"  # environment variable; its value tells one demo from another
 KILL_LIMIT = 0.5  # seconds; longer only for a process inside a system call
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_ROUNDS = 3  # looks for processes that were started while others were being killed
 
 
-def adopt_orphans(on: bool) -> None:
-    """Descendants whose parent dies become our children, not init's. Linux only; else no effect."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
-
-
-def with_descendants(pids: Iterable[int]) -> list[psutil.Process]:
-    """The processes `pids` that still run, and everything below them."""
-    found: dict[int, psutil.Process] = {}
+def find(mark: str, pids: Iterable[int] = ()) -> set[psutil.Process]:
+    """Every running process with this mark, the processes `pids`, and all below them."""
+    found = {process for process in psutil.process_iter() if _has_mark(process, mark)}
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            found[pid] = process
-            found.update((child.pid, child) for child in process.children(recursive=True))
-    return list(found.values())
-
-
-def own_descendants() -> set[psutil.Process]:
-    """All processes below this one; dead children nobody waits for are reaped on the way."""
-    found = set()
-    for process in psutil.Process().children(recursive=True):
+            found.add(psutil.Process(pid))
+    for process in tuple(found):
         with suppress(psutil.NoSuchProcess):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found.add(process)
-            elif process.ppid() == os.getpid():
-                with suppress(ChildProcessError):
-                    os.waitpid(process.pid, os.WNOHANG)
+            found.update(process.children(recursive=True))
     return found
 
 
-def kill(processes: Collection[psutil.Process]) -> None:
-    """SIGKILL, and wait until they are gone (`KILL_LIMIT` at most); our own children are reaped.
+def kill(mark: str, known: Collection[psutil.Process] = ()) -> None:
+    """SIGKILL all processes with this mark, and the `known` ones; return when they are gone.
 
     psutil compares start times, so a process id used again is never hit.
     """
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(processes, timeout=KILL_LIMIT)
+    remaining = {*known, *find(mark)}
+    for _ in range(_ROUNDS):
+        for process in remaining:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                process.kill()
+        psutil.wait_procs(remaining, timeout=KILL_LIMIT)
+        if not (remaining := find(mark)):
+            break
+
+
+def _has_mark(process: psutil.Process, mark: str) -> bool:
+    if process.pid == os.getpid():
+        return False
+    try:
+        return bool(process.environ().get(MARK) == mark)
+    except (psutil.Error, OSError):  # ended meanwhile, or somebody else's
+        return False

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-
 from skywire.demo import processes
 from skywire.demo.guard import Guard
 from skywire.demo.part import Part, PartProcess
@@ -43,11 +41,8 @@ class Supervisor:
         self._running: dict[str, PartProcess] = {}
         self._watchers = Tasks("demo")
         self._guard = Guard()
-        self._not_ours: set[psutil.Process] = set()
 
     async def __aenter__(self) -> "Supervisor":
-        self._not_ours = processes.own_descendants()  # the guard, and what others run in here
-        processes.adopt_orphans(True)
         if self._remove is not None:
             self._guard.remove(self._remove)
         return self
@@ -113,12 +108,11 @@ class Supervisor:
     async def _stop_all(self) -> None:
         """In levels, what nobody needs any more first, so that each can say goodbye."""
         running = [process for process in self._running.values() if process.is_running]
-        below = processes.with_descendants(process.pid for process in running)
+        mark = self._guard.mark
+        everything = processes.find(mark, [process.pid for process in running])
         while running:
             needed = {name for process in running for name in process.part.after}
             level = [process for process in running if process.part.name not in needed]
             await asyncio.gather(*(process.stop() for process in level))
             running = [process for process in running if process not in level]
-        await asyncio.to_thread(processes.kill, below)
-        await asyncio.to_thread(processes.kill, processes.own_descendants() - self._not_ours)
-        processes.adopt_orphans(False)
+        await asyncio.to_thread(processes.kill, mark, everything)
