@@ -1,0 +1,191 @@
+"""The programs of the Go reference that the tests run against, each on loopback only."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skywire.crypto.generate import key_pair
+from skywire.crypto.keys import PubKey
+from tests.interop.processes import (
+    LOOPBACK,
+    START_LIMIT,
+    Program,
+    free_port,
+    get_json,
+)
+
+
+class Go:
+    """Starts the Go programs; `close` ends them all. Logs and configs are in `folder`.
+
+    The discovery is always given: the programs would use a public one otherwise.
+    """
+
+    def __init__(self, binary: str, folder: Path, env: Mapping[str, str]) -> None:
+        self.binary = binary
+        self.folder = folder
+        self.env = env
+        self._programs: list[Program] = []
+        self._count = 0
+
+    def close(self) -> None:
+        for program in reversed(self._programs):
+            program.stop()
+
+    def path(self, name: str) -> Path:
+        """A new path; a unix socket's may be 107 characters long."""
+        self._count += 1
+        return self.folder / f"{self._count}-{name}"
+
+    def start(self, *command: str, name: str, executable: str | None = None) -> Program:
+        program = Program(
+            command, log=self.path(f"{name}.log"), env=self.env, executable=executable
+        )
+        self._programs.append(program)
+        return program
+
+    def run(
+        self, *arguments: str, limit: float = START_LIMIT, env: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """`skywire ARGUMENTS` to its end."""
+        return subprocess.run(
+            [self.binary, *arguments],
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit,
+        )
+
+    # Services
+
+    def redis(self) -> str:
+        """URL of a Redis of its own, on which the Go discovery depends."""
+        server = shutil.which("redis-server")
+        if server is None:
+            pytest.fail("the Go discovery needs redis-server: apt install redis-server")
+        port = free_port()
+        command = [server, "--port", str(port), "--bind", LOOPBACK, "--dir", str(self.folder)]
+        program = self.start(*command, "--save", "", "--appendonly", "no", name="redis")
+        program.until_printed("Ready to accept connections")
+        return f"redis://{LOOPBACK}:{port}"
+
+    def discovery(self, redis: str, *more: str) -> str:
+        """URL of a discovery; "more" are further flags."""
+        address = f"{LOOPBACK}:{free_port()}"
+        command = [self.binary, "dmsg", "disc", "--addr", address, "--redis", redis, "--test-mode"]
+        program = self.start(*command, *more, name="go-discovery")
+        program.until(lambda: get_json(f"http://{address}/health"), "an answer")
+        return f"http://{address}"
+
+    def server(self, discovery: str, **more: Any) -> tuple[PubKey, Program]:
+        """A dmsg server, once the discovery lists it. `more` changes its config."""
+        public, secret = key_pair()
+        address = f"{LOOPBACK}:{free_port()}"
+        config = {
+            "public_key": str(public),
+            "secret_key": secret.hex(),
+            "discovery": discovery,
+            "public_address": address,
+            "local_address": address,
+            "health_endpoint_address": f"{LOOPBACK}:{free_port()}",
+            "log_level": "info",
+            "max_sessions": 2048,
+        }
+        file = self.path("server.json")
+        file.write_text(json.dumps(config | more))
+        program = self.start(self.binary, "dmsg", "server", "start", str(file), name="go-server")
+        program.until(lambda: public in servers(discovery), "its registration")
+        return public, program
+
+    # Tools
+
+    def http(self, discovery: str, folder: Path, *more: str) -> PubKey:
+        """Key of a server of the files in `folder`, on dmsg port 80."""
+        public, secret = key_pair()
+        command = [self.binary, "dmsg", "http", "-D", discovery, "-s", secret.hex()]
+        program = self.start(*command, "-d", f"{folder}/", "-p", "80", *more, name="go-http")
+        program.until_printed("Serving")
+        return public
+
+    def curl(
+        self, discovery: str, *arguments: str, limit: float = START_LIMIT
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Prints the body and one LF."""
+        return self.run("dmsg", "curl", "-c", discovery, "-l", "error", *arguments, limit=limit)
+
+    def ip(self, discovery: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        return self.run("dmsg", "ip", "-c", discovery, "-l", "error", *arguments)
+
+    # Terminals
+
+    def pty_host(self, discovery: str, *whitelist: PubKey) -> "PtyHost":
+        """A pty host without a visor, for the keys of `whitelist`."""
+        return PtyHost(self, discovery, whitelist)
+
+    def pty_command(self, socket: Path, *command: str, remote: PubKey | None = None) -> list[str]:
+        """The command line of a terminal on the host of `socket`, or through it on `remote`.
+
+        It needs a terminal itself.
+        """
+        config = self.path("cli.json")
+        config.write_text(json.dumps({"clinet": "unix", "cliaddr": str(socket)}))
+        line = [self.binary, "dmsg", "pty", "cli", "-p", str(config)]
+        if remote is not None:
+            line += ["--addr", f"{remote}:22"]
+        if command:
+            line += ["-c", command[0]]
+            for argument in command[1:]:
+                line += ["-a", argument]
+        return line
+
+
+class PtyHost:
+    """`socket` is its control socket."""
+
+    def __init__(self, go: Go, discovery: str, whitelist: tuple[PubKey, ...]) -> None:
+        self.public, secret = key_pair()
+        self.socket = go.path("h.sock")
+        config = {
+            "dmsgdisc": discovery,
+            "dmsgsessions": 1,
+            "dmsgport": 22,
+            "clinet": "unix",
+            "cliaddr": str(self.socket),
+            "sk": secret.hex(),
+            "pk": str(self.public),
+            "wl": [str(key) for key in whitelist],
+        }
+        file = go.path("host.json")
+        file.write_text(json.dumps(config))
+        # It reads the file only under the name of its command.
+        command = ["host", "dmsg", "pty", "host", "-c", str(file)]
+        self.program = go.start(*command, name="go-pty-host", executable=go.binary)
+        self.program.until_printed("Listening for dmsg streams")
+        entry = f"{discovery}/dmsg-discovery/entry/{self.public}"
+        self.program.until(lambda: get_json(entry), "its entry")
+
+
+def servers(discovery: str) -> dict[PubKey, dict[str, Any]]:
+    """The dmsg servers that `discovery` lists, as JSON objects."""
+    found = get_json(f"{discovery}/dmsg-discovery/available_servers") or []
+    return {PubKey.parse(entry["static"]): entry for entry in found}
+
+
+def has_way_out() -> bool:
+    """This machine (or network namespace) has a default route."""
+    four = Path("/proc/net/route").read_text().splitlines()[1:]
+    six = Path("/proc/net/ipv6_route")
+    if any(line.split()[1] == "00000000" for line in four):
+        return True
+    routes = [line.split() for line in six.read_text().splitlines()] if six.exists() else []
+    return any(route[1] == "00" and route[-1] != "lo" for route in routes)
+
+
+BINARY = os.environ.get("SKYWIRE_PEER_BIN", "")
