@@ -21,6 +21,10 @@ WRITTEN = {"commands.md", "configuration.md"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 JSON_BLOCK = re.compile(r"^```json\n(.*?)^```", re.DOTALL | re.MULTILINE)
+MODULE = re.compile(
+    r"(?<![\w./-])(?:cli|crypto|demo|dmsg|http|hypervisor|platform|pty|rpc|streams|ui|visor|wire)"
+    r"/[\w/]*\.(?:py|js)\b"
+)
 INLINE = re.compile(r"`((?:\.venv/bin/)?skywire [^`]+)`")
 
 
@@ -105,6 +109,12 @@ def test_links_lead_to_files(path: Path) -> None:
     targets = [link for link in LINK.findall(path.read_text()) if "://" not in link]
     missing = [link for link in targets if not (path.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_that_are_named_exist(path: Path) -> None:
+    named = MODULE.findall(path.read_text())
+    assert [name for name in named if not (ROOT / "src" / "skywire" / name).exists()] == []
 
 
 @pytest.mark.parametrize("path", [path for path in DOCS if path.parts[-2] != ROOT.name])
