@@ -10,7 +10,6 @@ from skywire.streams.stream import Stream
 from skywire.streams.tcp import SocketListener
 from skywire.streams.unix import dial_unix, listen_unix
 
-DEFAULT_PATH = "/tmp/pty.sock"  # noqa: S108 - Go's, where command lines look for it
 CONNECT_TIMEOUT = 5.0  # seconds
 SERVICE_TIMEOUT = 25.0  # seconds; a proxy request makes the node dial another one
 

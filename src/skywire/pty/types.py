@@ -27,7 +27,6 @@ WHITELIST_URI = "dmsgpty/whitelist"
 ALREADY_RUNNING = "a pty session is already running"
 NOT_RUNNING = "no active pty session"
 SESSION_NOT_FOUND = "dmsgpty: session not found"
-SESSION_OF_ANOTHER = "dmsgpty: session owned by a different public key"  # Go; never sent by us
 NATURAL_END = "read /dev/ptmx: input/output error"  # the shell exited by itself
 STOPPED = "EOF"  # the shell was stopped
 CLOSED_PIPE = "io: read/write on closed pipe"
