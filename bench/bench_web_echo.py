@@ -8,7 +8,6 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Awaitable, Callable
 
 import aiohttp
 
@@ -21,42 +20,52 @@ KEYS = 150  # in one run
 TIME_LIMIT = 20.0  # seconds for one run
 TARGET = 1.8
 
-Key = Callable[[], Awaitable[bytes]]
+
+class Ours:
+    """A terminal of our page."""
+
+    def __init__(self, shell: Terminal) -> None:
+        self._shell = shell
+
+    async def press(self) -> bytes:
+        """Types an x; what is shown then."""
+        await self._shell.type(b"x")
+        return await self._shell.receive()
+
+    async def shown(self) -> None:
+        """As our page does: it acknowledges once it has parsed."""
+        await self._shell.acknowledge(1)
 
 
-async def echo(press: Key, count: int = KEYS) -> float:
-    """Median, milliseconds, of `press`: it types an x and gives what is shown."""
-    times = []
-    async with asyncio.timeout(TIME_LIMIT):
-        for _ in range(count):
-            start = time.perf_counter()
-            shown = await press()
-            times.append(time.perf_counter() - start)
-            if shown != b"x":
-                raise RuntimeError(f"typed x, saw {shown!r}")
-    return statistics.median(times) * 1e3
+class Terminados:
+    """A terminal of terminado."""
 
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self._ws = ws
 
-def ours(shell: Terminal) -> Key:
-    async def press() -> bytes:
-        await shell.ws.send_bytes(b"x")
-        message = await shell.ws.receive()
-        # as our page: parsed first, acknowledged after
-        await shell.acknowledge(len(message.data))
-        return bytes(message.data)
-
-    return press
-
-
-def terminados(ws: aiohttp.ClientWebSocketResponse) -> Key:
-    async def press() -> bytes:
-        await ws.send_str('["stdin", "x"]')
-        kind, text = json.loads(await ws.receive_str())
+    async def press(self) -> bytes:
+        await self._ws.send_str('["stdin", "x"]')
+        kind, text = json.loads(await self._ws.receive_str())
         if kind != "stdout":
             raise RuntimeError(f"terminado sent {kind}")
         return str(text).encode()
 
-    return press
+    async def shown(self) -> None:
+        """It has no acknowledgement."""
+
+
+async def echo(terminal: Ours | Terminados, count: int = KEYS) -> float:
+    """Median time of a key, milliseconds."""
+    times = []
+    async with asyncio.timeout(TIME_LIMIT):
+        for _ in range(count):
+            start = time.perf_counter()
+            seen = await terminal.press()
+            times.append(time.perf_counter() - start)
+            if seen != b"x":
+                raise RuntimeError(f"typed x, saw {seen!r}")
+            await terminal.shown()
+    return statistics.median(times) * 1e3
 
 
 async def measure(page: dict[str, object], port: int) -> tuple[list[float], list[float]]:
@@ -72,11 +81,12 @@ async def measure(page: dict[str, object], port: int) -> tuple[list[float], list
         await asyncio.sleep(0.5)  # for cat to be there
         while (await yardstick.receive_str()) != '["setup", {}]':
             pass
-        await echo(ours(shell), KEYS // 3)
-        await echo(terminados(yardstick), KEYS // 3)
+        ours, terminados = Ours(shell), Terminados(yardstick)
+        await echo(ours, KEYS // 3)
+        await echo(terminados, KEYS // 3)
         for _ in range(ROUNDS):
-            references.append(await echo(terminados(yardstick)))
-            runs.append(await echo(ours(shell)))
+            references.append(await echo(terminados))
+            runs.append(await echo(ours))
     return references, runs
 
 

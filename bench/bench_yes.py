@@ -45,13 +45,10 @@ class Watch:
 
 async def show(shell: Terminal) -> bytes:
     """The next output, shown as slowly as a browser does."""
-    message = await shell.ws.receive()
-    if not isinstance(message.data, bytes):
-        return b""
-    await asyncio.sleep(len(message.data) / PARSE_RATE)
-    await shell.acknowledge(len(message.data))
-    shell.received += len(message.data)
-    return message.data
+    data = await shell.receive()
+    await asyncio.sleep(len(data) / PARSE_RATE)
+    await shell.acknowledge(len(data))
+    return data
 
 
 async def interrupt(shell: Terminal) -> float:

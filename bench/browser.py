@@ -22,17 +22,22 @@ class Terminal:
     async def type(self, keys: bytes) -> None:
         await self.ws.send_bytes(keys)
 
-    async def output(self) -> bytes:
-        """The next output, acknowledged. Raises RuntimeError when the terminal has ended."""
+    async def receive(self) -> bytes:
+        """The next output, not acknowledged. Raises RuntimeError when the terminal has ended."""
         while True:
             message = await self.ws.receive()
             if message.type is aiohttp.WSMsgType.BINARY:
-                self.received += len(message.data)
-                await self.acknowledge(len(message.data))
                 data: bytes = message.data
+                self.received += len(data)
                 return data
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise RuntimeError(f"the terminal ended: {message.type.name} {message.extra}")
+
+    async def output(self) -> bytes:
+        """The next output, acknowledged."""
+        data = await self.receive()
+        await self.acknowledge(len(data))
+        return data
 
     async def acknowledge(self, count: int) -> None:
         await self.ws.send_str(json.dumps({"type": "ack", "chars": count}))
