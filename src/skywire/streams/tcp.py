@@ -303,7 +303,7 @@ async def dial_tcp(host: str, port: int) -> SocketStream:
     remote = Address("tcp", host, port)
     try:
         _, stream = await asyncio.get_running_loop().create_connection(
-            lambda: SocketStream(remote), host, port, happy_eyeballs_delay=0.25
+            lambda: SocketStream(remote), host, port
         )
     except OSError as error:
         raise DialFailed(f"cannot connect to {remote}: {reason(error)}") from error
