@@ -18,7 +18,8 @@ class Input:
     def __init__(self, write_time: float = WRITE_TIME) -> None:
         self._write_time = write_time
         self._buffer = bytearray()
-        self._changed = asyncio.Condition()
+        self._typed = asyncio.Event()  # something is in the buffer
+        self._room = asyncio.Event()  # the buffer is not full, or was not a moment ago
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -30,13 +31,14 @@ class Input:
     async def put(self, data: bytes) -> None:
         """Queue all of `data`; waits while the buffer is full."""
         view = memoryview(data)
-        async with self._changed:
-            while view:
-                await self._changed.wait_for(lambda: not self.full)
-                taken = view[: BUFFER_LIMIT - len(self._buffer)]
-                self._buffer += taken
-                view = view[len(taken) :]
-                self._changed.notify_all()
+        while view:
+            while self.full:
+                self._room.clear()
+                await self._room.wait()
+            taken = view[: BUFFER_LIMIT - len(self._buffer)]
+            self._buffer += taken
+            view = view[len(taken) :]
+            self._typed.set()
 
     async def run(self, write: Callable[[bytes], Awaitable[int]]) -> None:
         """Hand the input to `write`, which answers how many bytes it took; ends by raising.
@@ -44,9 +46,8 @@ class Input:
         Raises what `write` raises, and StreamReset when it took nothing or did not answer in time.
         """
         while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._buffer)
-                chunk = bytes(self._buffer[:WRITE_SIZE])
+            await self._typed.wait()
+            chunk = bytes(self._buffer[:WRITE_SIZE])
             try:
                 async with asyncio.timeout(self._write_time):
                     count = await write(chunk)
@@ -57,6 +58,7 @@ class Input:
                 ) from None
             if not 0 < count <= len(chunk):
                 raise StreamReset(f"the shell took {count} of {len(chunk)} bytes of input")
-            async with self._changed:
-                del self._buffer[:count]
-                self._changed.notify_all()
+            del self._buffer[:count]
+            if not self._buffer:
+                self._typed.clear()
+            self._room.set()
