@@ -125,6 +125,25 @@ async def test_an_old_host_is_left_in_order_although_a_read_waits() -> None:
         assert old.shells[0].typed == b"\n"
 
 
+async def test_an_old_host_is_left_in_order_although_somebody_goes_on_reading() -> None:
+    """The one Read more that its answer brings on would keep Stop waiting."""
+
+    async def read_on(client: PtyClient) -> None:
+        while True:
+            await client.read()
+
+    async with old_host() as old:
+        await old.client.open(BASH)
+        reading = asyncio.ensure_future(read_on(old.client))
+        await asyncio.sleep(0.01)
+        begin = time.monotonic()
+        await old.client.close()
+        assert time.monotonic() - begin < 1
+        assert old.host.stopped == 1
+        with pytest.raises(StreamClosed, match="closed by us"):
+            await reading
+
+
 async def test_an_old_host_whose_shell_stays_silent_is_left_after_two_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -31,6 +31,7 @@ ANSWER_TIMEOUT = 30.0  # seconds for the answer to a ping, else the connection c
 CLOSE_TIMEOUT = 2.0  # seconds a host has to end a classic shell
 MAX_MESSAGE = 1 << 20  # bytes of an answer, except to Exec
 MAX_EXEC_MESSAGE = 2 * MAX_OUTPUT + (1 << 20)
+CLOSED_BY_US = "the connection to the shell was closed by us"
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class PtyClient:
         self._tasks = Tasks("pty client")
         self._reading: asyncio.Task[bytes | SkywireError] | None = None
         self._running = False  # a shell that ends with the connection
+        self._closing = False
         self._old_host: bool | None = None  # None: not yet known
 
     @classmethod
@@ -124,12 +126,14 @@ class PtyClient:
         A cancelled read loses nothing: the next one (of the same size) gets the answer.
         """
         if self._reading is None:
+            if self._closing:  # one more Read would keep a 2024 host from obeying Stop
+                raise StreamClosed(CLOSED_BY_US)
             self._reading = self._tasks.spawn(self._read(max_bytes), "read")
         reading = self._reading
         await asyncio.wait([reading])
         self._reading = None
         if reading.cancelled():
-            raise StreamClosed("the connection to the shell was closed by us")
+            raise StreamClosed(CLOSED_BY_US)
         outcome = reading.result()
         if isinstance(outcome, SkywireError):
             raise outcome
@@ -190,6 +194,7 @@ class PtyClient:
 
     async def close(self) -> None:
         """Leave a kept session, end another shell. Idempotent, never raises."""
+        self._closing = True
         try:
             if self._running and not self._rpc.closed:
                 self._running = False
@@ -203,9 +208,10 @@ class PtyClient:
 
     async def _end_shell(self) -> None:
         """On a 2024 host Stop waits for a Read that waits, so that must get something (§3.2)."""
-        if self._reading is not None and await self._is_old_host():
+        reading = self._reading
+        if reading is not None and await self._is_old_host():
             await self.write(b"\n")
-            await asyncio.wait([self._reading])
+            await asyncio.wait([reading])
         await self.stop()
 
     async def _is_old_host(self) -> bool:
