@@ -28,6 +28,8 @@ from skywire.streams.stream import Address, Stream
 from skywire.streams.supervise import Tasks
 from skywire.streams.tcp import listen_tcp
 from skywire.testing.deployment import deployment
+from skywire.testing.old_host import OldHost
+from skywire.testing.shells import FakeShell
 from skywire.testing.streams import stream_pair
 from skywire.testing.wait import eventually
 from skywire.wire.gob_types import EMPTY, STRING, Slice
@@ -64,8 +66,10 @@ async def pty(*arguments: str, stdin: bytes = b"") -> Done:
 
 
 @asynccontextmanager
-async def local_node(tmp_path: Path) -> AsyncIterator[tuple[str, PtyHost]]:
-    """The control socket of a node that reaches one other host, and that host."""
+async def local_node(
+    tmp_path: Path, *, old: OldHost | None = None
+) -> AsyncIterator[tuple[str, PtyHost]]:
+    """The control socket of a node that reaches one other host, and that host, or `old`."""
     tasks = Tasks("test nodes")
     environment = {"PATH": os.environ["PATH"], "PS1": "$ "}
     async with PtyHost(Whitelist([LOCAL]), environment=environment) as remote:
@@ -74,7 +78,7 @@ async def local_node(tmp_path: Path) -> AsyncIterator[tuple[str, PtyHost]]:
             if (pk, port) != (REMOTE, 22):
                 raise DialFailed(f"{pk}:{port}: nobody there")
             ours, theirs = stream_pair(a=Address.dmsg(LOCAL, 1), b=Address.dmsg(REMOTE, 22))
-            tasks.spawn(remote.serve(theirs))
+            tasks.spawn((old or remote).serve(theirs))
             return ours
 
         async with PtyHost(Whitelist(), dial=over_dmsg(dial)) as local:
@@ -168,6 +172,14 @@ async def test_exec_gives_output_and_exit_code_of_the_remote_command(tmp_path: P
         done = await pty("exec", *where, "--json", "--", "echo", "hello")
         assert '"stdout": "hello\\n"' in done.out
         assert done.code == 0
+
+
+async def test_exec_says_what_to_do_about_an_old_host(tmp_path: Path) -> None:
+    async with local_node(tmp_path, old=OldHost(FakeShell)) as (path, _):
+        done = await pty("exec", "--socket", path, str(REMOTE), "--", "true")
+        assert done.code == 1
+        assert f"{REMOTE}:22 runs no single commands" in done.err
+        assert f"skywire cli pty start {REMOTE}" in done.err
 
 
 async def test_what_cannot_be_reached_is_exit_code_1(tmp_path: Path) -> None:

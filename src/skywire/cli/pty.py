@@ -21,7 +21,7 @@ from skywire.cli.dmsg_options import Identity, dialling, identity_options
 from skywire.cli.progress import progress
 from skywire.cli.runtime import run
 from skywire.crypto.keys import PubKey
-from skywire.errors import InvalidValue, NotFound, StreamReset
+from skywire.errors import InvalidValue, NotFound, NotSupported, Refused, StreamReset
 from skywire.ports import DMSG_PTY, VISOR_RPC
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def execute(
 async def _execute(
     way: Way, remote: PubKey, port: int, wanted: "CommandExecReq", limit: float
 ) -> "CommandExecResult":
-    from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient
+    from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient, is_missing
 
     async with (
         _reached(way, remote, port) as stream,
@@ -271,6 +271,13 @@ async def _execute(
         try:
             async with asyncio.timeout(limit):
                 return await client.execute(wanted)
+        except Refused as error:
+            if not is_missing(error):
+                raise
+            raise NotSupported(
+                f"{remote}:{port} runs no single commands, it is older than that ({error}); "
+                f'open a terminal there: "skywire cli pty start {remote}"'
+            ) from error
         except TimeoutError:
             raise TimeoutError(f"{remote}:{port}: no answer within {limit:g} s") from None
 
