@@ -51,12 +51,16 @@ class Go:
         return program
 
     def run(
-        self, *arguments: str, limit: float = START_LIMIT, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        limit: float = START_LIMIT,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> "subprocess.CompletedProcess[bytes]":
         """`skywire ARGUMENTS` to its end."""
         return subprocess.run(
             [self.binary, *arguments],
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
