@@ -1,0 +1,1 @@
+"""Routes: many hops, one stream."""
