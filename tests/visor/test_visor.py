@@ -22,7 +22,7 @@ from skywire.visor.client import RemoteVisor
 from skywire.visor.directory import ServersOfType, open_directory
 from skywire.visor.modules import State
 from skywire.visor.rpc import go_type, rpc_server
-from skywire.visor.types import HealthInfo, LoadStats
+from skywire.visor.types import DmsgStats, HealthInfo, LoadStats
 from skywire.visor.visor import Visor, local_ip
 from skywire.wire.entry import Entry
 from skywire.wire.gob_types import BOOL, EMPTY, FLOAT, PUBKEY, STRING, Slice
@@ -80,6 +80,7 @@ async def test_the_summary_says_what_is_known(tmp_path: Path) -> None:
         assert (summary.online, summary.is_hypervisor) == (True, False)
         assert summary.config_version == "v1.3.29"
         assert summary.load is not None
+        assert summary.dmsg_stats == DmsgStats()  # Go's `visor info` does not survive its absence
         assert 0 < summary.uptime < 10
         assert visor.modules[f"hypervisor {OTHER}"].state in (State.STARTING, State.FAILED)
 

@@ -17,7 +17,7 @@ from skywire.visor.modules import Report
 
 log = logging.getLogger(__name__)
 
-DIAL_LIMIT = 30.0  # seconds
+DIAL_LIMIT = 10.0  # seconds; a Go server is silent while the hypervisor is not back
 RETRY_FIRST, RETRY_LIMIT = 1.0, 5.0  # seconds between dials that fail; factor 1.3
 SHORT_LIFE = 1.0  # seconds; a stream that ended so soon is no reason to dial again at once
 

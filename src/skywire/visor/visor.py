@@ -32,7 +32,15 @@ from skywire.visor.local_rpc import serve_local
 from skywire.visor.modules import Modules, Part, Report
 from skywire.visor.rpc import rpc_server
 from skywire.visor.terminals import Terminals
-from skywire.visor.types import BuildInfo, DmsgServer, HealthInfo, LoadStats, Overview, Summary
+from skywire.visor.types import (
+    BuildInfo,
+    DmsgServer,
+    DmsgStats,
+    HealthInfo,
+    LoadStats,
+    Overview,
+    Summary,
+)
 
 log = logging.getLogger(__name__)
 
@@ -176,17 +184,21 @@ class Visor:
         )
 
     def summary(self, load: LoadStats) -> Summary:
-        servers = self.dmsg.sessions
+        servers = [
+            DmsgServer(server, round((self.dmsg.round_trip(server) or 0.0) * 1e9))
+            for server in self.dmsg.sessions
+        ]
+        stats = DmsgStats()  # always there: Go's command line relies on it
+        if servers:
+            stats = DmsgStats(self.pk, servers[0].pk, servers[0].latency)
         return Summary(
             overview=self.overview(),
             health=self.health(),
             uptime=self.uptime(),
             is_hypervisor=self.config.hypervisor is not None,
-            connected_dmsg_servers=[str(server) for server in servers],
-            dmsg_servers=[
-                DmsgServer(server, round((self.dmsg.round_trip(server) or 0.0) * 1e9))
-                for server in servers
-            ],
+            dmsg_stats=stats,
+            connected_dmsg_servers=[str(server.pk) for server in servers],
+            dmsg_servers=servers,
             online=True,
             build_tag="python",
             config_version=self.config.version,
