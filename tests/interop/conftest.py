@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.go import BINARY, Go
+from tests.interop.go import BINARY, Go, has_way_out, nonces
 from tests.interop.ours import Network, Ours
 from tests.interop.processes import closed_port, environment
 
@@ -91,6 +91,18 @@ def net(request: pytest.FixtureRequest) -> Network:
     """Each of the four networks."""
     found: Network = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[str]:
+    """For Go visors, which run only where they cannot reach anybody else."""
+    if has_way_out():
+        pytest.skip(
+            "a Go visor listens on all addresses: run this in a network namespace without a way "
+            "out, see docs/how-to/interop.md"
+        )
+    with nonces() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

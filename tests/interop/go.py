@@ -3,8 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +39,9 @@ class Go:
         self._count = 0
 
     def close(self) -> None:
-        for program in reversed(self._programs):
+        for program in self._programs:  # a visor takes 4 s: let them end side by side
+            program.signal(signal.SIGTERM)
+        for program in self._programs:
             program.stop()
 
     def path(self, name: str) -> Path:
@@ -150,6 +156,116 @@ class Go:
         return line
 
 
+class Visor:
+    """A Go node with a terminal host, and a hypervisor if `hypervisor` is set.
+
+    It listens on every address of the machine for transports, which no config can change, and calls
+    public services where the config names none: give it a machine without a way out. `services`
+    answers for all that it will not start without.
+    """
+
+    def __init__(
+        self,
+        go: Go,
+        discovery: str,
+        services: str,
+        *,
+        hypervisors: Sequence[PubKey] = (),
+        whitelist: Sequence[PubKey] = (),
+        hypervisor: bool = False,
+    ) -> None:
+        self.public, secret = key_pair()
+        self.socket = go.path("v.sock")
+        self.rpc = f"{LOOPBACK}:{free_port()}"
+        self.url = ""  # of the hypervisor
+        nowhere = go.env["HTTP_PROXY"]
+        work = go.path("visor")
+        work.mkdir()
+        config: dict[str, Any] = {
+            "version": "v1.3.28",
+            "sk": secret.hex(),
+            "pk": str(self.public),
+            "dmsg": {
+                "discovery": discovery,
+                "sessions_count": 1,
+                "servers": [],
+                "servers_type": "all",
+            },
+            "dmsgpty": {
+                "dmsg_port": 22,
+                "cli_network": "unix",
+                "cli_address": str(self.socket),
+                "whitelist": [str(key) for key in whitelist],
+            },
+            "skywire-tcp": {"pk_table": {}, "listening_address": f"{LOOPBACK}:0"},
+            "transport": {
+                "discovery": services,
+                "address_resolver": services,
+                "public_autoconnect": False,
+                "transport_setup": [],
+                "log_store": {"type": "memory", "location": "", "rotation_interval": "168h0m0s"},
+                "stcpr_port": 0,
+                "sudph_port": 0,
+            },
+            "routing": {
+                "route_setup_nodes": [],
+                "route_finder": nowhere,
+                "route_finder_timeout": "10s",
+                "min_hops": 0,
+            },
+            "uptime_tracker": {"addr": services},
+            "launcher": {
+                "service_discovery": nowhere,
+                "apps": [],
+                "server_addr": f"{LOOPBACK}:{free_port()}",
+                "bin_path": str(work),
+                "display_node_ip": False,
+            },
+            "survey_whitelist": [],
+            "hypervisors": [str(key) for key in hypervisors],
+            "cli_addr": self.rpc,
+            "log_level": "info",
+            "local_path": str(work / "local"),
+            "dmsghttp_server_path": str(work / "custom"),
+            "stun_servers": [],
+            "shutdown_timeout": "10s",
+            "is_public": False,
+            "persistent_transports": None,
+        }
+        if hypervisor:
+            address = f"{LOOPBACK}:{free_port()}"
+            self.url = f"http://{address}"
+            config["hypervisor"] = {
+                "db_path": str(work / "users.db"),
+                "enable_auth": False,
+                "cookies": {
+                    "hash_key": "1" * 128,
+                    "block_key": "2" * 64,
+                    "expires_duration": 43_200_000_000_000,
+                    "path": "/",
+                    "domain": "",
+                },
+                "dmsg_port": 46,
+                "http_addr": address,
+                "enable_tls": False,
+            }
+        self._go = go
+        self._file = go.path("visor.json")
+        self._file.write_text(json.dumps(config))
+        self._entry = f"{discovery}/dmsg-discovery/entry/{self.public}"
+        self.start()
+
+    def start(self) -> None:
+        """Again, after its program has ended."""
+        self.program = self._go.start(
+            self._go.binary, "visor", "-c", str(self._file), name="go-visor"
+        )
+        self.program.until(lambda: get_json(self._entry), "its entry")
+        self.program.until_printed("Startup complete")
+        if self.url:
+            self.program.until(lambda: get_json(f"{self.url}/api/visors"), "its pages")
+
+
 class PtyHost:
     """`socket` is its control socket."""
 
@@ -180,6 +296,40 @@ def servers(discovery: str) -> dict[PubKey, dict[str, Any]]:
     """The dmsg servers that `discovery` lists, as JSON objects."""
     found = get_json(f"{discovery}/dmsg-discovery/available_servers") or []
     return {PubKey.parse(entry["static"]): entry for entry in found}
+
+
+class Nonces(BaseHTTPRequestHandler):
+    """As much of a transport discovery, address resolver and uptime tracker as starts a visor."""
+
+    def do_GET(self) -> None:
+        _, _, key = self.path.rpartition("/")
+        body = json.dumps({"edge": key, "next_nonce": 1}).encode()
+        self.send_response(200 if self.path.startswith("/security/nonces/") else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing to the test's output."""
+
+
+@contextmanager
+def nonces() -> Iterator[str]:
+    """URL of `Nonces`."""
+    with ThreadingHTTPServer((LOOPBACK, 0), Nonces) as server:
+        thread = threading.Thread(target=server.serve_forever, name="nonces")
+        thread.start()
+        try:
+            yield f"http://{LOOPBACK}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def has_way_out() -> bool:
