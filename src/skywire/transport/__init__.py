@@ -1,0 +1,1 @@
+"""One hop between two visors: stcp, stcpr, sudph, dmsg."""
