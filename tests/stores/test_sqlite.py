@@ -106,7 +106,7 @@ async def test_opening_again_changes_no_tables(tmp_path: Path) -> None:
     path = str(tmp_path / "store.db")
     for _ in range(2):
         database = Database(path)
-        assert database.read("PRAGMA user_version") == [(1,)]
+        assert database.read("PRAGMA user_version") == [(2,)]
         await database.close()
 
 
@@ -115,7 +115,7 @@ async def test_a_file_of_a_later_release_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(Unavailable, match="has version 99, this release knows 1: use a later"):
+    with pytest.raises(Unavailable, match="has version 99, this release knows 2: use a later"):
         await open_discovery(f"sqlite:///{path}")
 
 
@@ -144,6 +144,6 @@ async def test_an_entry_expires_by_the_given_clock() -> None:
 
 async def test_a_database_closes_with_its_context(tmp_path: Path) -> None:
     async with Database(str(tmp_path / "store.db")) as database:
-        assert database.read("SELECT 1") == [(1,)]
+        assert database.read("SELECT 1") == [(2,)]
     with pytest.raises(Unavailable, match="closed database"):
         database.read("SELECT 1")

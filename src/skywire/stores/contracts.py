@@ -4,9 +4,13 @@ All methods raise Unavailable when the database does not do its part (full disk,
 """
 
 from typing import Protocol
+from uuid import UUID
 
 from skywire.crypto.keys import PubKey
+from skywire.wire import transport
 from skywire.wire.entry import Entry
+from skywire.wire.resolver import Binding
+from skywire.wire.service import Service
 
 
 class DiscoveryStore(Protocol):
@@ -63,3 +67,102 @@ class DiscoveryStore(Protocol):
     async def close(self) -> None:
         """Idempotent. Nothing else may be called afterwards."""
         ...
+
+
+class TransportStore(Protocol):
+    """Which transports exist, each for its lease. What has expired is gone for all methods.
+
+    A lifetime is in seconds; None is for ever.
+    """
+
+    async def add(self, entry: transport.Entry, lifetime: float | None) -> None:
+        """Raises Conflict when the transport is there already: then its lease is renewed."""
+        ...
+
+    async def by_id(self, id: UUID) -> transport.Entry | None: ...
+
+    async def by_edge(self, key: PubKey) -> list[transport.Entry]:
+        """Transports with `key` at either end, in no order."""
+        ...
+
+    async def all(self) -> list[transport.Entry]: ...
+
+    async def delete(self, id: UUID) -> bool:
+        """True when there was one."""
+        ...
+
+    async def version(self) -> object:
+        """Equal to an earlier version: all answers are as they were then.
+
+        None: cannot be told. A database on another machine may be a second behind what other
+        programs write to it.
+        """
+        ...
+
+    async def count(self) -> int: ...
+
+    async def sweep(self) -> int:
+        """Make room: forget for good what has expired; returns how many."""
+        ...
+
+    async def close(self) -> None:
+        """Idempotent. Nothing else may be called afterwards."""
+        ...
+
+
+class BindingStore(Protocol):
+    """Where visors can be reached, per network ("stcpr", "sudph"), each for its lease."""
+
+    async def bind(
+        self, network: str, key: PubKey, binding: Binding, lifetime: float | None
+    ) -> None:
+        """Replaces what was bound."""
+        ...
+
+    async def binding(self, network: str, key: PubKey) -> Binding | None: ...
+
+    async def unbind(self, network: str, key: PubKey) -> bool:
+        """True when something was bound."""
+        ...
+
+    async def keys(self, network: str) -> list[PubKey]:
+        """Of all visors that are bound, in no order."""
+        ...
+
+    async def sweep(self) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+class ServiceStore(Protocol):
+    """Which visors offer what, one record per key and type, each for its lease."""
+
+    async def put(self, service: Service, lifetime: float | None) -> Service:
+        """What is stored now: the port of an earlier record stays."""
+        ...
+
+    async def service(self, key: PubKey, kind: str) -> Service | None: ...
+
+    async def services(self, kind: str, version: str = "", country: str = "") -> list[Service]:
+        """In the order in which they came; an empty text matches all."""
+        ...
+
+    async def delete(self, key: PubKey, kind: str) -> bool: ...
+
+    async def sweep(self) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+class NonceStore(Protocol):
+    """Counters of one service: the nonce that the next request of a key must have."""
+
+    async def next_nonce(self, key: PubKey) -> int:
+        """0 for a key that is new."""
+        ...
+
+    async def advance(self, key: PubKey) -> None:
+        """Add one, in one step."""
+        ...
+
+    async def close(self) -> None: ...

@@ -69,6 +69,11 @@ class Database:
         except sqlite3.Error as error:
             raise Unavailable(f"database {self.path}: {error}") from error
 
+    def mark(self) -> tuple[int, int]:
+        """Equal to an earlier mark: nobody wrote to the file since. Raises Unavailable."""
+        ((version,),) = self.read("PRAGMA data_version")
+        return version, self._reader.total_changes
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction and return what it returns; any exception undoes it.
 
@@ -114,7 +119,7 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
         for number, section in zip(map(int, sections[::2]), sections[1::2], strict=True):
             if number > version:
                 for statement in section.split(";\n"):
-                    connection.execute(statement)
+                    connection.execute(statement.replace("BIGSERIAL", "INTEGER"))
                 version = number
             newest = number
         if version > newest:
