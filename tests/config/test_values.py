@@ -70,8 +70,20 @@ def test_an_address_has_a_host_and_a_port(text: str, host: str, port: int) -> No
     assert (address.host, address.port) == (host, port)
 
 
-@pytest.mark.parametrize("value", ["8000", "a:b", "a:65536", "::1:80", "a:-1", "a:", 80, None])
+@pytest.mark.parametrize(
+    "value",
+    ["8000", "a:b", "a:65536", "::1:80", "a:-1", "a:", 80, None],
+)
 def test_other_addresses_are_refused(value: object) -> None:
+    with pytest.raises(InvalidValue, match="host:port"):
+        HostPort.parse(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a..b:80", "a" * 70 + ":80", "a b:80", "a\0b:80", "\x1b[2J:80", "\udc80:80"],
+)
+def test_names_no_resolver_takes_are_refused(value: str) -> None:
     with pytest.raises(InvalidValue, match="host:port"):
         HostPort.parse(value)
 
@@ -92,3 +104,14 @@ def test_the_loopback_is_recognised(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
     shown = f"[{host}]" if ":" in host else host
     assert HostPort(f"{shown}:80").is_loopback is loopback
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    for value in (text, f"{text}:80"):
+        try:
+            address = HostPort.parse(value)
+        except InvalidValue:
+            continue
+        assert 0 <= address.port <= 0xFFFF
+        address.host.encode("idna")

@@ -277,6 +277,8 @@ async def test_nobody_there_is_told_with_the_url() -> None:
         f"dmsg://{DISCOVERY}:80",
         "http://[::1",
         "http://x:y",
+        "http://a..b",
+        f"http://{'a' * 70}:80",
     ],
 )
 def test_an_url_that_is_no_discovery_is_refused(url: str) -> None:

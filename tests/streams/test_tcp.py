@@ -6,7 +6,15 @@ import socket
 
 import pytest
 
-from skywire.errors import Conflict, DialFailed, LocalProtocolError, StreamClosed
+from skywire.errors import (
+    Conflict,
+    DialFailed,
+    InvalidValue,
+    LocalProtocolError,
+    StreamClosed,
+    Unavailable,
+)
+from skywire.streams.socks5 import dial_public
 from skywire.streams.tcp import READ_LIMIT, dial_tcp, listen_tcp
 from skywire.testing.wait import eventually
 
@@ -113,3 +121,13 @@ async def test_what_was_written_arrives_although_we_left_much_unread() -> None:
         await theirs.close()
         await closing
     await listener.close()
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, "a\0b"])
+async def test_an_impossible_name_is_a_failure_and_no_bug(host: str) -> None:
+    with pytest.raises(DialFailed, match="that is no host name"):
+        await dial_tcp(host, 80)
+    with pytest.raises(DialFailed, match="cannot resolve"):
+        await dial_public(host, 80)
+    with pytest.raises((InvalidValue, Unavailable), match="cannot"):
+        await listen_tcp(host, 0)

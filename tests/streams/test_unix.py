@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skywire.errors import Conflict, DialFailed
+from skywire.errors import Conflict, DialFailed, InvalidValue
 from skywire.streams.unix import dial_unix, listen_unix
 
 
@@ -64,3 +64,5 @@ async def test_nobody_listens(tmp_path: Path) -> None:
         await dial_unix(str(tmp_path / "none"))
     with pytest.raises(Conflict, match="is not a socket"):
         await listen_unix(str(tmp_path))
+    with pytest.raises(InvalidValue, match="no path of a socket"):
+        await listen_unix("a\0b")

@@ -80,7 +80,8 @@ class HostPort(str):
             host, colon, port = value.rpartition(":")
             bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
             numeric = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 0xFFFF
-            if not value or (colon and numeric and (bare != host or ":" not in host)):
+            bracketed = bare != host or ":" not in host
+            if not value or (colon and numeric and bracketed and is_host(bare)):
                 return cls(value)
         raise InvalidValue('expected "host:port" or ":port", or "" for off')
 
@@ -98,6 +99,15 @@ class HostPort(str):
     def port(self) -> int:
         """0 picks a free one."""
         return int(self.rpartition(":")[2] or 0)
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` can be asked for at all: a name with an empty or endless part cannot."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return text.isprintable() and " " not in text
 
 
 def is_loopback(host: str) -> bool:

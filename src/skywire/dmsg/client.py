@@ -35,6 +35,7 @@ from skywire.errors import (
 )
 from skywire.streams.stream import Address
 from skywire.streams.supervise import Backoff, Tasks
+from skywire.streams.tcp import reason
 from skywire.wire.dmsg import Code, error_text
 from skywire.wire.entry import Entry
 from skywire.wire.yamux import YamuxStream
@@ -49,6 +50,8 @@ TRY_NEXT_AFTER = 6.0  # the same while another server is left to try: 2024 serve
 LOOKUP_TIMEOUT = 10.0  # seconds for one question to the directory
 ENTRY_AGE = 20.0  # seconds a looked-up entry is used for further dials
 MAX_ENTRIES = 4096  # looked-up entries kept; the oldest go first
+MAX_SERVERS = 16  # servers of one entry a dial tries: what a peer enters, it could enter endlessly
+MAX_FAILED = 1024  # servers whose failures are remembered; the oldest go first
 SERVERS_RETRY = (1.0, 20.0)  # seconds between questions for servers: first, at most
 CONNECT_RETRY = (1.0, 60.0)  # seconds until a server that failed is tried again: first, at most
 
@@ -231,7 +234,10 @@ class DmsgClient:
                 raise DialFailed(error_text(Code.ENTRY_NOT_SERVER, key.hex()))
             session = await self._handshake(key, *split_host_port(server.server.address))
         except (SkywireError, TimeoutError) as error:
-            _, backoff = self._failed.get(key, (0.0, Backoff(*CONNECT_RETRY, factor=2, jitter=0.2)))
+            fresh = (0.0, Backoff(*CONNECT_RETRY, factor=2, jitter=0.2))
+            _, backoff = self._failed.pop(key, fresh)
+            while len(self._failed) >= MAX_FAILED:
+                del self._failed[next(iter(self._failed))]
             self._failed[key] = (asyncio.get_running_loop().time() + backoff.next(), backoff)
             raise DialFailed(f"dmsg server {key.hex()}: {error}") from error
         self._failed.pop(key, None)
@@ -253,10 +259,8 @@ class DmsgClient:
             raise DialFailed(
                 f"{host}:{port} does not answer within {CONNECT_TIMEOUT:g} s"
             ) from error
-        except OSError as error:
-            raise DialFailed(
-                f"cannot connect to {host}:{port}: {error.strerror or error}"
-            ) from error
+        except (OSError, ValueError) as error:  # ValueError: no resolver takes such a name
+            raise DialFailed(f"cannot connect to {host}:{port}: {reason(error)}") from error
         except BaseException:
             session.close("given up")
             raise
@@ -389,6 +393,7 @@ class DmsgClient:
         if not delegated:
             raise DialFailed(error_text(Code.ENTRY_WITHOUT_SERVERS, remote.hex()))
         delegated.sort(key=lambda server: server not in self._sessions)
+        del delegated[MAX_SERVERS:]
         attempts = []
         for index, server in enumerate(delegated):
             last = index == len(delegated) - 1
@@ -407,7 +412,7 @@ class DmsgClient:
                 if error.reason != Code.NO_NEXT_SESSION:
                     raise
                 attempts.append(f"{server.hex()[:8]}: {error}")
-            except (StreamError, DialFailed, Unavailable, NotFound) as error:
+            except (StreamError, DialFailed, Unavailable) as error:
                 attempts.append(f"{server.hex()[:8]}: {error}")
         raise DialFailed(
             f"cannot reach {remote}:{port} through its {len(delegated)} server(s): "
@@ -418,8 +423,11 @@ class DmsgClient:
         session = self._sessions.get(server)
         if session is not None and session.is_open:
             return session
-        async with asyncio.timeout(LOOKUP_TIMEOUT):
-            entry = await self._directory.entry(server)
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT):
+                entry = await self._directory.entry(server)
+        except (SkywireError, TimeoutError) as error:
+            raise DialFailed(f"entry of server {server}: {error or 'no answer'}") from error
         return await self._session_with(entry)
 
     async def look_up_ip(self, server: PubKey | None = None) -> str:

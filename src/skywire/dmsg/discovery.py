@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import BaseConnector, ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
+from skywire.config.values import is_host
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import (
     AuthenticationFailed,
@@ -105,6 +106,8 @@ class DiscoveryClient:
         schemes = ("http", "https") if connector is None else ("http", "https", "dmsg")
         if parsed.scheme not in schemes or not parsed.host:
             raise InvalidValue(f'"{url}" is no discovery URL: expected {" or ".join(schemes)}://…')
+        if parsed.scheme != "dmsg" and not is_host(parsed.host):
+            raise InvalidValue(f'"{url}" is no discovery URL: "{parsed.host}" is no host name')
         self.url = url.rstrip("/")
         self._connector = connector
         self._timeout = timeout

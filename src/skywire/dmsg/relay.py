@@ -37,6 +37,7 @@ from skywire.wire.yamux import DISCARD, YamuxStream
 
 log = logging.getLogger(__name__)
 
+MAX_EARLY = 16 * 1024  # bytes of a stream that nobody has accepted; more and it is reset
 MAX_PARKED = 16 * 1024 * 1024  # bytes waiting for one session's windows; beyond, streams are reset
 
 
@@ -175,8 +176,9 @@ class PendingStream:
         self._on_end(self, Code.OBJECT_INVALID)
 
     def _arrived(self, message: bytes, rest: bytes) -> None:
-        # What the dialler sends before its stream is accepted waits in the window.
-        early = _Early(self._source.stream, rest, self._dialler_left)
+        early = _Early(self._source.stream, self._dialler_left)
+        if rest:
+            early.data_received(rest)
         self._queue.run(self.session, lambda: self._request(message, early))
 
     def _request(self, message: bytes, early: "_Early") -> None:
@@ -290,18 +292,24 @@ class PendingStream:
 
 
 class _Early:
-    """Holds what a dialler sends before its stream is accepted: at most one window."""
+    """Holds what a dialler sends before its stream is accepted.
+
+    That is nothing, as a rule: its keys are not complete before the answer.
+    """
 
     __slots__ = ("_on_end", "data", "stream")
 
-    def __init__(self, stream: YamuxStream, data: bytes, on_end: Callable[[], None]) -> None:
+    def __init__(self, stream: YamuxStream, on_end: Callable[[], None]) -> None:
         self.stream = stream
-        self.data = bytearray(data)
+        self.data = bytearray()
         self._on_end = on_end
         stream.receiver = self
 
     def data_received(self, data: bytes | memoryview) -> None:
         self.data += data
+        if len(self.data) > MAX_EARLY:
+            self.stream.reset()
+            self._on_end()
 
     def window_opened(self) -> None: ...
 

@@ -100,7 +100,7 @@ async def dial_public(host: str, port: int) -> Stream:
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no resolver takes such a name
         raise DialFailed(f"cannot resolve {host}: {reason(error)}") from error
     addresses = [str(info[4][0]) for info in found]
     public = [address for address in addresses if ipaddress.ip_address(address).is_global]

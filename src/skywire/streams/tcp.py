@@ -18,6 +18,7 @@ from skywire.errors import (
     Conflict,
     DialFailed,
     Forbidden,
+    InvalidValue,
     LocalProtocolError,
     SkywireError,
     StreamClosed,
@@ -305,7 +306,7 @@ async def dial_tcp(host: str, port: int) -> SocketStream:
         _, stream = await asyncio.get_running_loop().create_connection(
             lambda: SocketStream(remote), host, port
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no resolver takes such a name
         raise DialFailed(f"cannot connect to {remote}: {reason(error)}") from error
     return stream
 
@@ -327,14 +328,18 @@ async def listen_tcp(host: str, port: int) -> SocketListener:
         else:
             family, _, _, _, address = found[0]
             sock = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except ValueError as error:  # no resolver takes such a name
+        raise InvalidValue(f'cannot listen on "{host}": {reason(error)}') from error
     except OSError as error:
         raise listen_error(error, f"port {port} on {host or 'all addresses'}") from error
     sock.setblocking(False)
     return SocketListener(sock)
 
 
-def reason(error: OSError) -> str:
+def reason(error: OSError | ValueError) -> str:
     """The system's text for `error` without asyncio's decoration."""
+    if isinstance(error, ValueError):
+        return "that is no host name"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 
-from skywire.errors import Conflict, DialFailed
+from skywire.errors import Conflict, DialFailed, InvalidValue
 from skywire.streams.stream import Address
 from skywire.streams.tcp import BACKLOG, SocketListener, SocketStream, listen_error, reason
 
@@ -31,6 +31,8 @@ async def listen_unix(path: str, mode: int = 0o600) -> SocketListener:
     The file a dead process left behind is replaced. Raises Conflict when a live process listens
     there, or when the path is something else than a socket.
     """
+    if "\0" in path:
+        raise InvalidValue(f"{path!r} is no path of a socket")
     await _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
