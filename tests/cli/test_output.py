@@ -138,3 +138,8 @@ def test_an_interrupted_command_reports_nothing_in_text(
     assert capsys.readouterr().err == ""
     output.report(Failure("", "interrupted", 130), as_json=True)
     assert json.loads(capsys.readouterr().err) == {"error": "interrupted", "code": "interrupted"}
+
+
+def test_a_peers_words_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.report(Failure("it said \x1b[2J\x9b\u202e\r", "error", 1), as_json=False)
+    assert capsys.readouterr().err == "Error: it said �[2J���\n"

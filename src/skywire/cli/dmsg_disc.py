@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from skywire.cli.runtime import log_option, serve
-from skywire.config.values import Duration, HostPort
+from skywire.cli.values import duration, host_port
+from skywire.config.values import HostPort
 from skywire.crypto.keys import PubKey, SecKey
-from skywire.errors import InvalidValue
 from skywire.platform import ready
 from skywire.ports import DMSG_DISCOVERY_HTTP, DMSG_HTTP
 
@@ -29,6 +29,7 @@ PASSWORD_VARIABLE = "REDIS_PASSWORD"  # noqa: S105 - a name, as the reference ha
     "--addr",
     "address",
     default=f":{DMSG_DISCOVERY_HTTP}",
+    callback=host_port,
     show_default=True,
     metavar="HOST:PORT",
     help="Where to answer; no host is every address, port 0 a free one.",
@@ -61,6 +62,7 @@ PASSWORD_VARIABLE = "REDIS_PASSWORD"  # noqa: S105 - a name, as the reference ha
 @click.option(
     "--entry-timeout",
     default="3m",
+    callback=duration,
     show_default=True,
     metavar="DURATION",
     help="How long the entry of a client from before v0.5.0 lives.",
@@ -68,14 +70,14 @@ PASSWORD_VARIABLE = "REDIS_PASSWORD"  # noqa: S105 - a name, as the reference ha
 @click.option("-t", "--test-mode", is_flag=True, help="Accept servers with loopback addresses.")
 @log_option()
 def disc(
-    address: str,
+    address: HostPort,
     store: str,
     redis: str | None,
     secret: str | None,
     auth: str,
     official_servers: str,
     whitelist_keys: str,
-    entry_timeout: str,
+    entry_timeout: float,
     test_mode: bool,
 ) -> None:
     """Run the directory of servers and clients."""
@@ -86,23 +88,13 @@ def disc(
         passphrase=auth,
         official=_keys(official_servers),
         monitors=_keys(whitelist_keys),
-        entry_timeout=_positive(entry_timeout),
+        entry_timeout=entry_timeout,
     )
-    place = HostPort.parse(address)
-    if not place:
-        raise InvalidValue(f'--addr "{address}": expected host:port or :port')
-    serve(_run(place, redis or store, settings, SecKey.parse(secret) if secret else None))
+    serve(_run(address, redis or store, settings, SecKey.parse(secret) if secret else None))
 
 
 def _keys(text: str) -> frozenset[PubKey]:
     return frozenset(PubKey.parse(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _positive(text: str) -> float:
-    seconds = Duration.parse(text)
-    if seconds <= 0:
-        raise InvalidValue(f'--entry-timeout "{text}": expected more than nothing')
-    return seconds
 
 
 async def _run(place: HostPort, url: str, settings: "Settings", secret: SecKey | None) -> None:

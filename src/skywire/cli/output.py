@@ -122,9 +122,8 @@ def describe(error: BaseException) -> Failure | None:
 
 
 def _usage(error: click.UsageError) -> str:
-    if error.ctx is None:
-        return error.format_message()
-    return f'{error.format_message()} See "{error.ctx.command_path} --help".'
+    message = " ".join(error.format_message().split())  # click puts a list of choices on lines
+    return message if error.ctx is None else f'{message} See "{error.ctx.command_path} --help".'
 
 
 def json_wanted(arguments: Sequence[str]) -> bool:
@@ -138,4 +137,9 @@ def report(failure: Failure, *, as_json: bool) -> None:
     if as_json:
         say(to_json({"error": failure.message or failure.code, "code": failure.code}, indent=-1))
     elif failure.message:
-        say(f"Error: {failure.message}")
+        say(f"Error: {_harmless(failure.message)}")
+
+
+def _harmless(text: str) -> str:
+    """A peer's words may be in it: control characters do not get to the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)

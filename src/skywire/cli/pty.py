@@ -20,6 +20,8 @@ from skywire.cli import output
 from skywire.cli.dmsg_options import Identity, dialling, identity_options
 from skywire.cli.progress import progress
 from skywire.cli.runtime import run
+from skywire.cli.values import host_port
+from skywire.config.values import HostPort
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound, NotSupported, Refused, StreamReset
 from skywire.ports import DMSG_PTY, VISOR_RPC
@@ -177,8 +179,11 @@ async def _start(way: Way, remote: PubKey, port: int, request: "CommandReq", att
     session, end = "", End.EXITED
     try:
         async with _reached(way, remote, port) as stream, PtyClient(stream) as client:
-            async with asyncio.timeout(OPEN_WAIT):
-                session, attached = await client.open(request, attach)
+            try:
+                async with asyncio.timeout(OPEN_WAIT):
+                    session, attached = await client.open(request, attach)
+            except TimeoutError:
+                raise TimeoutError(f"{remote}: no shell within {OPEN_WAIT:g} s") from None
             if attach and not attached:
                 output.say(f"session {attach} is gone: this is a new shell")
             with console:
@@ -311,8 +316,11 @@ async def _whitelist_call(path: str, method: str, keys: list[PubKey] | None) -> 
     from skywire.pty.types import WHITELIST_URI
 
     stream = await dial_control(path, WHITELIST_URI)
-    async with asyncio.timeout(CALL_WAIT):
-        found: list[PubKey] | None = await whitelist_call(stream, f"whitelist.{method}", keys)
+    try:
+        async with asyncio.timeout(CALL_WAIT):
+            found: list[PubKey] | None = await whitelist_call(stream, f"whitelist.{method}", keys)
+    except TimeoutError:
+        raise TimeoutError(f"{path}: no answer within {CALL_WAIT:g} s") from None
     return sorted(found or [])
 
 
@@ -352,24 +360,27 @@ def whitelist_remove(public_keys: tuple[str, ...], socket: str | None, as_json: 
 
 @click.command("list")
 @click.option(
-    "--rpc", default=VISOR_RPC, show_default=True, metavar="HOST:PORT", help="The local node."
+    "--rpc",
+    default=VISOR_RPC,
+    callback=host_port,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="The local node.",
 )
 @output.json_option
-def list_nodes(rpc: str, as_json: bool) -> None:
+def list_nodes(rpc: HostPort, as_json: bool) -> None:
     """List the nodes that are connected to the local one's hypervisor."""
     keys = run(_remote_visors(rpc))
     text = "\n".join(f"{number}. {key}" for number, key in enumerate(keys, 1))
     output.emit(keys, as_json=as_json, text=text)
 
 
-async def _remote_visors(address: str) -> list[str]:
-    from skywire.config.values import HostPort
+async def _remote_visors(place: HostPort) -> list[str]:
     from skywire.errors import DialFailed
     from skywire.rpc.client import RpcClient
     from skywire.streams.tcp import dial_tcp
     from skywire.wire.gob_types import EMPTY, STRING, Slice
 
-    place = HostPort.parse(address)
     try:
         async with asyncio.timeout(CALL_WAIT):
             stream = await dial_tcp(place.host or "localhost", place.port)
@@ -377,4 +388,8 @@ async def _remote_visors(address: str) -> list[str]:
                 found = await client.call("app-visor.RemoteVisors", EMPTY, None, Slice(STRING))
     except DialFailed as error:
         raise DialFailed(f"RPC connection failed; is skywire running?: {error}") from error
+    except TimeoutError:
+        raise TimeoutError(
+            f"{place}: no answer within {CALL_WAIT:g} s; is that the RPC address of a node?"
+        ) from None
     return sorted(found)

@@ -31,6 +31,9 @@ async def dial_control(path: str, uri: str) -> Stream:
     try:
         async with asyncio.timeout(SERVICE_TIMEOUT):
             await request_service(stream, uri)
+    except TimeoutError:
+        stream.abort()
+        raise TimeoutError(f"the node at {path} did not answer in {SERVICE_TIMEOUT:g} s") from None
     except BaseException as error:
         stream.abort()
         if isinstance(error, StreamReset) and uri.startswith(PROXY_URI):

@@ -1,0 +1,28 @@
+"""Option values with a form of their own: a bad one is told with the option's name."""
+
+import click
+
+from skywire.config.values import Duration, HostPort
+from skywire.errors import InvalidValue
+
+
+def host_port(_: click.Context, __: click.Parameter, text: str) -> HostPort:
+    """A click callback: "host:port" or ":port", which is every address."""
+    try:
+        place = HostPort.parse(text)
+    except InvalidValue:
+        place = HostPort()
+    if not place:
+        raise click.BadParameter(f'"{text}": expected host:port or :port')
+    return place
+
+
+def duration(_: click.Context, __: click.Parameter, text: str) -> float:
+    """A click callback: seconds, more than none, from a text such as "1h30m"."""
+    try:
+        seconds = Duration.parse(text)
+    except InvalidValue as error:
+        raise click.BadParameter(f'"{text}": {error}') from error
+    if seconds <= 0:
+        raise click.BadParameter(f'"{text}": expected more than nothing')
+    return float(seconds)
