@@ -22,6 +22,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from skywire.hypervisor.connection import Timing
 from tests.hypervisor.harness import FakeVisor, hypervisor
 from tests.pty.web_kit import Node
 
@@ -37,6 +38,7 @@ ARGUMENTS = (
 )
 DESKTOP: ViewportSize = {"width": 1180, "height": 720}
 PHONE: ViewportSize = {"width": 390, "height": 760}
+PATIENT = Timing(poll=0.2, fresh=0.0, ping=0.2)  # a busy machine is no silent visor
 
 
 def chromium_path() -> str:
@@ -73,7 +75,7 @@ class Site:
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.node)
         client, self.network, self.context = await self._stack.enter_async_context(
-            hypervisor(self._home, auth=self._auth)
+            hypervisor(self._home, auth=self._auth, timing=PATIENT)
         )
         self.context.dial = self.node.dial
         self.context.terminals = self.node.terminals
