@@ -20,9 +20,7 @@ from skywire.wire.gob_types import (
     Slice,
 )
 from skywire.wire.routes import Hop, Path
-
-DESCRIPTOR_SIZE = 70  # bytes
-KEEP_ALIVE = 30_000_000_000  # nanoseconds; what visors ask for
+from skywire.wire.rule import DESCRIPTOR_SIZE
 
 DIAL_ROUTE_GROUP = "SetupRPCGateway.DialRouteGroup"
 RESERVE_IDS = "RPCGateway.ReserveIDs"
