@@ -2,9 +2,9 @@
 
     conv u32 │ cmd u8 │ frg u8 │ wnd u16 │ ts u32 │ sn u32 │ una u32 │ len u32 │ data
 
-All numbers are little-endian. Every segment carries `una` (all before it have arrived) and `wnd` (how many more are welcome); PUSH
-has data, ACK answers one PUSH by its number and time, ASK and TELL are about a closed window. A
-datagram holds one or more whole segments.
+All numbers are little-endian. Every segment carries `una` (all before it have arrived) and `wnd`
+(how many more are welcome); PUSH has data, ACK answers one PUSH by its number and time, ASK and
+TELL are about a closed window. A datagram holds one or more whole segments.
 
 The format and the window are the reference's. When to send is each side's own business, and ours
 does not wait for a clock of 100 ms:
@@ -12,8 +12,9 @@ does not wait for a clock of 100 ms:
 * new data and acknowledgements leave with the next `data_to_send`;
 * a segment is sent again when three later transmissions were sent and the last of them arrived,
   or after the retransmission time-out;
-* the congestion window shrinks by half the fraction that was lost in a round trip, so a few random
-  losses cost little and a full queue much; a second time-out of one segment halves it.
+* the congestion window shrinks by half the fraction that was lost in a round trip, so random loss
+  costs little; by 0.7 when round trips have grown, so a full queue costs much; a second time-out
+  of one segment halves it.
 
 KCP has no end and no reset. Between two of ours an empty message is the end of a direction and the
 command RESET breaks the session; the reference ignores the latter, and reads nothing after the
@@ -39,6 +40,8 @@ WINDOW = 32  # segments on their way, and segments kept for the reader
 REORDER = 3  # later transmissions that overtake one before it counts as lost
 FIRST_CWND = 10  # segments
 MIN_CWND = 2  # segments
+QUEUE_FACTOR = 1.25  # a round trip longer than the least by this factor …
+QUEUE_TIME = 5  # … and so many milliseconds says that a queue fills: loss means too much
 
 RTO_FIRST = 200  # milliseconds, as all times here
 RTO_MIN = 100
@@ -104,6 +107,7 @@ class Kcp:
         self.reset_by_peer = False
         self.rtt: float | None = None  # smoothed round trip
         self._rtt_variation = 0.0
+        self._rtt_least = float(RTO_MAX)
         self._rto = RTO_FIRST
         # sending
         self._una = first  # the oldest segment not acknowledged
@@ -281,6 +285,7 @@ class Kcp:
             self._overtaken = True
 
     def _measure(self, elapsed: int) -> None:
+        self._rtt_least = min(self._rtt_least, elapsed)
         if self.rtt is None:
             self.rtt = float(elapsed)
             self._rtt_variation = elapsed / 2
@@ -301,8 +306,11 @@ class Kcp:
 
     def _end_round(self) -> None:
         if self._round_lost:
-            fraction = self._round_lost / (self._round_lost + self._round_acked)
-            self._shrink(1 - fraction / 2)
+            if self.rtt is not None and self.rtt > QUEUE_FACTOR * self._rtt_least + QUEUE_TIME:
+                self._shrink(0.7)
+            else:
+                fraction = self._round_lost / (self._round_lost + self._round_acked)
+                self._shrink(1 - fraction / 2)
         self._round_end = self._next
         self._round_acked = self._round_lost = 0
         self._round_timed_out = False
@@ -376,9 +384,10 @@ class Kcp:
         self._overtaken = False
 
     def _pack_new(self, out: "_Packer", window: int, now: int) -> None:
-        end = self._una + min(WINDOW, self._peer_window, int(self._cwnd))
+        end = self._una + min(WINDOW, self._peer_window)
+        cwnd = int(self._cwnd)
         waiting = self._waiting
-        while waiting and self._next < end:
+        while waiting and self._next < end and len(self._flight) < cwnd:
             segment = _Segment(waiting.popleft())
             segment.rto = self._rto
             self._flight[self._next] = segment
