@@ -10,7 +10,7 @@ import click
 from skywire.cli import output
 from skywire.crypto.generate import key_pair
 from skywire.crypto.keys import PubKey, SecKey
-from skywire.errors import Conflict
+from skywire.errors import Conflict, Unavailable
 
 MAX_PAIRS = 100_000
 MAX_INPUT = 4096  # bytes read from stdin for a secret key
@@ -84,5 +84,9 @@ def _write_secret(file: Path, text: str) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Conflict(f"{file} exists, and may hold keys in use; name another file") from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as out:
-        out.write(text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as out:
+            out.write(text)
+    except OSError as error:
+        file.unlink(missing_ok=True)  # half a key helps nobody
+        raise Unavailable(f"cannot write {file}: {error.strerror}") from error

@@ -68,9 +68,8 @@ class StateDirectory:
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = (self.path / _LOCK).open("wb")
         except OSError as error:
-            raise Unavailable(
-                f"cannot use the state directory {error.filename}: {error.strerror}"
-            ) from error
+            where = f" {error.filename}" if error.filename else ""
+            raise Unavailable(f"cannot use the state directory{where}: {error.strerror}") from error
         if not _take(self._lock):
             self._lock.close()
             raise Conflict(f"a demo is running in {self.path}; end it, or name another directory")
