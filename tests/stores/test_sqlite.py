@@ -144,6 +144,6 @@ async def test_an_entry_expires_by_the_given_clock() -> None:
 
 async def test_a_database_closes_with_its_context(tmp_path: Path) -> None:
     async with Database(str(tmp_path / "store.db")) as database:
-        assert database.read("SELECT 1") == [(2,)]
+        assert database.read("SELECT 1") == [(1,)]
     with pytest.raises(Unavailable, match="closed database"):
         database.read("SELECT 1")
