@@ -78,11 +78,11 @@ class RouteGraph:
     def get(self, id: uuid.UUID) -> Edge | None:
         return self._edges.get(id)
 
-    def add(self, edge: Edge) -> None:
-        """Replaces one with the same id."""
+    def add(self, edge: Edge) -> bool:
+        """Replaces one with the same id; False when there is nothing new about it."""
         old = self._edges.get(edge.id)
         if old == edge:
-            return
+            return False
         if old is not None:
             self.remove(edge.id)
         self._edges[edge.id] = edge
@@ -91,6 +91,7 @@ class RouteGraph:
         self._near[other][one] = links
         links.append(_Link(edge.cost, edge.id))
         links.sort()
+        return True
 
     def remove(self, id: uuid.UUID) -> bool:
         """True when there was one. The visors keep their numbers."""

@@ -67,7 +67,9 @@ def parse_request(body: bytes) -> Request:
     if options is not None:
         given = _folded(options, "Opts")
         bounds = Bounds(_hops(given, "minhops"), _hops(given, "maxhops"))
-    edges = fields.get("edges") or []
+    edges = fields.get("edges")
+    if edges is None:
+        edges = []
     if not isinstance(edges, list):
         raise InvalidValue('invalid request body: expected an array of "<pk>:<pk>" as Edges')
     return Request([_edge(text) for text in edges], bounds)
@@ -82,7 +84,9 @@ def _folded(value: Any, what: str) -> dict[str, Any]:
 
 
 def _hops(options: Mapping[str, Any], name: str) -> int:
-    value = options.get(name) or 0
+    value = options.get(name)
+    if value is None:
+        return 0
     if type(value) is not int or not 0 <= value <= MAX_HOP_COUNT:
         raise InvalidValue(f"invalid request body: {name} must be 0 to {MAX_HOP_COUNT}")
     return value

@@ -1,0 +1,128 @@
+"""The route finder's graph follows its store."""
+
+import asyncio
+from uuid import UUID
+
+from skywire.services.graph import FRESH, LiveGraph
+from skywire.stores.contracts import TransportStore
+from skywire.wire.transport import Entry
+from tests.services.serving import ALICE, BOB, CAROL
+
+
+class Store:
+    """A TransportStore in memory; reading all of it takes `costs` seconds of the clock."""
+
+    def __init__(self) -> None:
+        self.entries: dict[UUID, Entry] = {}
+        self.changes: int | None = 0
+        self.now = 0.0
+        self.costs = 0.0
+        self.asked = 0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def add(self, entry: Entry, lifetime: float | None = None) -> None:
+        self.entries[entry.id] = entry
+        self._changed()
+
+    async def delete(self, id: UUID) -> bool:
+        self._changed()
+        return self.entries.pop(id, None) is not None
+
+    def _changed(self) -> None:
+        if self.changes is not None:
+            self.changes += 1
+
+    async def all(self) -> list[Entry]:
+        await asyncio.sleep(0)
+        self.now += self.costs
+        return list(self.entries.values())
+
+    async def version(self) -> object:
+        self.asked += 1
+        return self.changes
+
+    async def by_id(self, id: UUID) -> Entry | None:
+        return self.entries.get(id)
+
+    async def by_edge(self, key: object) -> list[Entry]:
+        return []
+
+    async def count(self) -> int:
+        return len(self.entries)
+
+    async def sweep(self) -> int:
+        return 0
+
+    async def close(self) -> None: ...
+
+
+FIRST, SECOND = Entry.of(ALICE, BOB, "stcpr"), Entry.of(BOB, CAROL, "dmsg")
+
+
+def live_graph() -> tuple[LiveGraph, Store]:
+    store = Store()
+    contract: TransportStore = store
+    return LiveGraph(contract, clock=store.clock), store
+
+
+async def test_takes_over_what_changed() -> None:
+    live, store = live_graph()
+    await store.add(FIRST)
+    assert await live.refresh()
+    assert ALICE in live.graph
+    await store.add(SECOND)
+    await store.delete(FIRST.id)
+    assert await live.refresh(at_once=True)
+    assert (ALICE in live.graph, CAROL in live.graph) == (False, True)
+    assert not await live.refresh(at_once=True)
+    assert live.reads == 2
+
+
+async def test_an_unchanged_store_is_not_read() -> None:
+    live, store = live_graph()
+    await store.add(FIRST)
+    await live.refresh()
+    for _ in range(5):
+        store.now += FRESH
+        assert not await live.refresh()
+    assert live.reads == 1
+
+
+async def test_a_store_asked_just_now_is_not_asked_again() -> None:
+    live, store = live_graph()
+    await live.refresh()
+    await store.add(FIRST)
+    assert not await live.refresh()
+    assert store.asked == 1
+    store.now += FRESH
+    assert await live.refresh()
+
+
+async def test_a_store_that_cannot_tell_is_read_each_time() -> None:
+    live, store = live_graph()
+    store.changes = None
+    await live.refresh()
+    await store.add(FIRST)
+    assert await live.refresh(at_once=True)
+    assert not await live.refresh(at_once=True)
+    assert live.reads == 3
+
+
+async def test_a_slow_store_is_read_seldom() -> None:
+    live, store = live_graph()
+    store.costs = 0.1
+    await live.refresh()
+    await store.add(FIRST)
+    store.now += 0.85
+    assert not await live.refresh(at_once=True)
+    store.now += 0.1
+    assert await live.refresh(at_once=True)
+
+
+async def test_requests_at_the_same_time_share_one_reading() -> None:
+    live, store = live_graph()
+    await store.add(FIRST)
+    assert all(await asyncio.gather(*(live.refresh(at_once=True) for _ in range(10))))
+    assert live.reads == 1
