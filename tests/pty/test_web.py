@@ -12,7 +12,7 @@ from aiohttp import WSServerHandshakeError
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.errors import DialFailed
 from skywire.pty import web_shell
-from skywire.pty.web import MAX_TERMINALS, WebTerminals
+from skywire.pty.web import MAX_FRAME, MAX_TERMINALS, WebTerminals
 from skywire.pty.web_frames import CLOSED_LINE, Scheme
 from skywire.pty.web_session import Timing
 from skywire.pty.web_shell import Dialer
@@ -176,6 +176,21 @@ async def test_a_host_that_refuses_us_is_an_error_line(tmp_path: Path) -> None:
             assert await browser.until_closed() == (1000, "closed")
             assert b"Error: request rejected by remote dmsgpty-host" in browser.output
             assert browser.output.endswith(b"[skypty-ui] Status: Stopped!\r")
+
+
+async def test_a_frame_that_is_too_large_costs_the_browser_and_not_the_shell(
+    tmp_path: Path,
+) -> None:
+    async with Node(tmp_path) as node, WebKit(node.handle) as kit, kit.browser() as other:
+        pid = await shell_pid(other)
+        for frame in ("x" * (MAX_FRAME + 1), "{" * (MAX_FRAME + 1)):
+            async with kit.browser() as browser:
+                sid = (await browser.until_text("session"))["id"]
+                await browser.ws.send_str(frame)
+                assert (await browser.until_closed())[0] == 1009
+        assert await shell_pid(other) == pid
+        assert node.host.sessions is not None
+        assert node.host.sessions.get(sid, node.owner).end is None
 
 
 # Sessions
