@@ -37,7 +37,7 @@ class Way:
 def test_same_bytes_as_go(case: dict[str, Any]) -> None:
     raw = bytes.fromhex(case["packet"])
     (packet,) = PacketReader().receive_data(raw)
-    assert packet == (case["type"], case["route_id"], bytes.fromhex(case["payload"]))
+    assert tuple(packet) == (case["type"], case["route_id"], bytes.fromhex(case["payload"]))
     assert len(packet.payload) == case["payload_size"]
     assert packet.encode() == raw
 

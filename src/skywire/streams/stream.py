@@ -15,7 +15,7 @@ READ_SIZE = 65536
 class Address(NamedTuple):
     """Where an end of a stream is. `pk` is the authenticated key of that end, if there is one."""
 
-    network: str  # "dmsg", "tcp", "unix", "memory"
+    network: str  # "dmsg", "skynet", "tcp", "unix", "memory"
     host: str  # public key in hexadecimal, host name or path
     port: int = 0
     pk: PubKey | None = None
@@ -23,6 +23,11 @@ class Address(NamedTuple):
     @classmethod
     def dmsg(cls, pk: PubKey, port: int) -> "Address":
         return cls("dmsg", pk.hex(), port, pk)
+
+    @classmethod
+    def skynet(cls, pk: PubKey, port: int) -> "Address":
+        """At the end of a route."""
+        return cls("skynet", pk.hex(), port, pk)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}" if self.network != "unix" else self.host

@@ -7,7 +7,7 @@ path (`PacketReader.route_data`) rewrites ids in place and hands on whole runs o
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -123,17 +123,18 @@ class PacketReader:
         self._rest = data[position:]
         return packets
 
-    def route_data(self, data: bytes, hops: Mapping[int, Hop], now: float) -> list[Packet | Run]:
+    def route_data(
+        self, data: bytes, hops: Mapping[int, Hop], now: float
+    ) -> Iterator[Packet | Run]:
         """As `receive_data`, but packets of living hops come as runs, ready to be sent.
 
-        Order is kept. Close packets come singly, for they end their rule. A run's memory is its
-        own: nothing is reused.
+        Order is kept. Close packets come singly, for they end their rule: `hops` may change while
+        this is iterated, which must be done to the end. A run's memory is never reused.
         """
         buffer = bytearray(self._rest + data if self._rest else data)
         view = memoryview(buffer)
         size, position = len(buffer), 0
         unpack, write_id = HEADER.unpack_from, _ID.pack_into
-        out: list[Packet | Run] = []
         begin, count = 0, 0  # the run being gathered: `count` packets from `begin` to `position`
         members: list[Hop] = []
         target: object | None = None  # of that run
@@ -162,7 +163,7 @@ class PacketReader:
             if good and hop is not None and kind != 1:
                 if hop.target is not target or not count:
                     if count:
-                        out.append(Run(target, view[begin:position], members, count))
+                        yield Run(target, view[begin:position], members, count)
                     begin, count, target, members = position, 0, hop.target, [hop]
                 elif members[-1] is not hop:
                     members.append(hop)
@@ -170,12 +171,12 @@ class PacketReader:
                 count += 1
             else:
                 if count:
-                    out.append(Run(target, view[begin:position], members, count))
+                    yield Run(target, view[begin:position], members, count)
                     count = 0
                 if good:
-                    out.append(Packet(kind, route_id, bytes(view[position + HEADER_SIZE : end])))
+                    yield Packet(kind, route_id, bytes(view[position + HEADER_SIZE : end]))
+                    last_id = -1
             position = end
         if count:
-            out.append(Run(target, view[begin:position], members, count))
+            yield Run(target, view[begin:position], members, count)
         self._rest = bytes(view[position:])
-        return out
