@@ -11,6 +11,7 @@ from skywire.errors import (
     Conflict,
     InvalidValue,
     NotFound,
+    NotSupported,
     RemoteProtocolError,
     SkywireError,
     Unavailable,
@@ -25,7 +26,8 @@ class TransportDiscovery(Protocol):
     """Where transports are listed. All methods raise Unavailable when it cannot be asked."""
 
     async def register(self, entries: Sequence[SignedEntry]) -> None:
-        """Entries both edges have signed. Raises Conflict when one is listed already."""
+        """Entries both edges have signed. Raises Conflict when one was listed already and is
+        renewed, NotSupported when it was and the rest of `entries` is lost (Go)."""
         ...
 
     async def entry(self, id: uuid.UUID) -> Entry:
@@ -44,7 +46,13 @@ class TransportDiscovery(Protocol):
 class Requests(Protocol):
     """`http.auth.SignedSession`."""
 
-    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]: ...
+    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Signed. Status and body of the answer. Raises Unavailable, RemoteProtocolError."""
+        ...
+
+    async def plain(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """The same, not signed."""
+        ...
 
 
 class TransportDiscoveryClient:
@@ -99,8 +107,10 @@ def _refused(status: int, answer: bytes, what: str) -> SkywireError:
     text = f"transport discovery, {what}: {str(told)[:300] or 'refused'} (status {status})"
     if status == 404:
         return NotFound(text)
-    if status == 409 or "unique constraint" in text or "UNIQUE constraint" in text:
+    if status == 409:
         return Conflict(text)
+    if "unique constraint" in text:
+        return NotSupported(text)
     if status == 400:
         return InvalidValue(text)
     return Unavailable(text)

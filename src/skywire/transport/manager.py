@@ -132,12 +132,8 @@ class TransportManager:
         """The types that can be opened here."""
         return list(self._networks)
 
-    def link(self, id: uuid.UUID) -> Link:
-        """Raises NotFound."""
-        try:
-            return self.links[id]
-        except KeyError:
-            raise NotFound(f"transport {id} is not there") from None
+    def link(self, id: uuid.UUID) -> Link | None:
+        return self.links.get(id)
 
     def links_to(self, remote: PubKey) -> list[Link]:
         return [link for link in self.links.values() if link.remote == remote]
@@ -312,4 +308,7 @@ class TransportManager:
 
     async def remove(self, id: uuid.UUID) -> None:
         """Close the transport and withdraw it. Raises NotFound."""
-        await self.link(id).close()
+        link = self.links.get(id)
+        if link is None:
+            raise NotFound(f"transport {id} is not there")
+        await link.close()

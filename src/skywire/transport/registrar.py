@@ -1,8 +1,8 @@
 """Keeps the transport discovery in step with the links. Source: transport.md §3.3, §6.
 
 The acceptor registers a link before it answers its settlement, and again from time to time, since
-entries expire (Go's discovery of 2024 keeps them and refuses that). Both ends delete it when it
-ends, and delete what is listed for this visor without being there, as after a crash.
+entries expire (Go's discovery of 2024 keeps them for ever and refuses that). Both ends delete it
+when it ends, and delete what is listed for this visor without being there, as after a crash.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import Conflict, NotFound, SkywireError
+from skywire.errors import Conflict, NotFound, NotSupported, SkywireError
 from skywire.streams.supervise import Backoff, Tasks
 from skywire.transport.discovery import TransportDiscovery
 from skywire.transport.link import Link
@@ -24,6 +24,7 @@ CALL_TIMEOUT = 10.0  # seconds for every other question
 DELETE_TRIES = 5
 DELETE_RETRY = (1.0, 20.0)  # seconds: first, at most
 FIRST_CHECK = 60.0  # seconds until the list is compared for the first time
+BATCH = 64  # entries renewed by one request
 CHECK_INTERVAL = 120.0  # seconds; entries of 2026 live about 300
 CHECK_RETRY = 60.0  # seconds after an error
 LEAVE_TIMEOUT = 5.0  # seconds for all deletes at the end
@@ -55,7 +56,7 @@ class Registrar:
         try:
             async with asyncio.timeout(REGISTER_TIMEOUT):
                 await self._discovery.register([signed])
-        except Conflict:
+        except (Conflict, NotSupported):
             log.debug("transport listed already id=%s", signed.entry.id)
         except (SkywireError, TimeoutError) as error:
             self.error = str(error) or f"no answer within {REGISTER_TIMEOUT:g} s"
@@ -106,18 +107,26 @@ class Registrar:
             if not self._is_wanted(id) and entry.edges[0] != entry.edges[1]:
                 log.info("transport listed but not there id=%s", id)
                 self.forget(id)
-        for link in list(self._links.values()):
-            if not link.dialled and (self._renewable or link.id not in listed):
-                await self._renew(link, link.id in listed)
+        ours = [link for link in self._links.values() if not link.dialled]
+        for link in ours:
+            if link.id not in listed:
+                await self._again([link])
+        if self._renewable:
+            present = [link for link in ours if link.id in listed]
+            for begin in range(0, len(present), BATCH):
+                await self._again(present[begin : begin + BATCH])
         self.error = ""
 
-    async def _renew(self, link: Link, is_listed: bool) -> None:
+    async def _again(self, links: list[Link]) -> None:
         try:
-            await self._discovery.register([link.signed])
+            await self._discovery.register([link.signed for link in links])
         except Conflict:
-            self._renewable = self._renewable and not is_listed
-        if not self._is_wanted(link.id):  # it ended meanwhile
-            self.forget(link.id)
+            pass  # renewed
+        except NotSupported:
+            self._renewable = False
+        for link in links:
+            if not self._is_wanted(link.id):  # it ended meanwhile
+                self.forget(link.id)
 
     async def leave(self, ids: list[uuid.UUID]) -> None:
         """At the end: delete all, as far as it can be done soon."""
