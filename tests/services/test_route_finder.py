@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
-from skywire.services.route_finder import MAX_EDGES, RouteFinder
 from skywire.services.graph import FRESH
+from skywire.services.route_finder import MAX_EDGES, RouteFinder
 from skywire.stores.engine import SqliteEngine
 from skywire.stores.sql_services import SqlTransportStore
 from skywire.stores.sqlite import Database

@@ -61,7 +61,7 @@ class LiveGraph:
         entries = await self._store.all()
         self.reads += 1
         graph = self.graph
-        gone = {edge.id for edge in graph}
+        gone = set(graph.ids)
         changed = False
         for entry in entries:
             gone.discard(entry.id)

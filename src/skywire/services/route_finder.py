@@ -10,7 +10,6 @@ Requests are answered from a graph in memory (`services.graph`).
 import asyncio
 import time
 
-import msgspec
 from aiohttp import web
 
 from skywire.crypto.keys import PubKey
@@ -28,7 +27,7 @@ SLOW = 0.005  # seconds of searching after which others have their turn
 
 
 def error_response(status: int, text: str) -> web.Response:
-    body = msgspec.json.encode({"error": {"message": text, "code": status}})
+    body = wire.encode_error(status, text)
     return web.Response(status=status, body=body, content_type="application/json")
 
 

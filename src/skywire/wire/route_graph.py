@@ -11,7 +11,7 @@ taken, so the same question has the same answer.
 """
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, KeysView
 from typing import NamedTuple
 
 from skywire.crypto.keys import PubKey
@@ -74,6 +74,10 @@ class RouteGraph:
         """Whether the visor has a transport."""
         number = self._numbers.get(key)
         return number is not None and bool(self._near[number])
+
+    @property
+    def ids(self) -> KeysView[uuid.UUID]:
+        return self._edges.keys()
 
     def get(self, id: uuid.UUID) -> Edge | None:
         return self._edges.get(id)

@@ -18,6 +18,7 @@ from skywire.wire.gob_types import NULL_UUID, PUBKEY, UUID, Go
 MAX_HOPS = 50  # of a path that a visor asks for
 MAX_PATHS = 5  # of one edge, in an answer
 MAX_HOP_COUNT = 0xFFFF  # Go: uint16
+MAX_MESSAGE = 200  # characters of an error that we pass on
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -59,7 +60,7 @@ def parse_request(body: bytes) -> Request:
     """Names are matched in any case, unknown ones ignored, as Go does. Raises InvalidValue."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidValue(f"invalid request body: {error}") from error
     fields = _folded(value, "request")
     options = fields.get("opts")
@@ -131,7 +132,7 @@ def parse_response(body: bytes) -> dict[Edge, list[Path]]:
             edge: [path for path in map(_path, paths or []) if is_path(path, *edge)]
             for edge, paths in ((_keys(text), paths) for text, paths in answer.items())
         }
-    except (msgspec.DecodeError, RecursionError, InvalidValue) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidValue) as error:
         raise RemoteProtocolError(f"invalid answer of a route finder: {error}") from error
 
 
@@ -142,6 +143,29 @@ def _keys(text: str) -> Edge:
 
 def _path(hops: list[_Hop]) -> Path:
     return [Hop(hop.tp_id, PubKey.parse(hop.from_pk), PubKey.parse(hop.to_pk)) for hop in hops]
+
+
+class _Error(msgspec.Struct):
+    message: str
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error
+
+
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+
+
+def encode_error(code: int, message: str) -> bytes:
+    return msgspec.json.encode({"error": {"message": message, "code": code}})
+
+
+def parse_error(body: bytes) -> str:
+    """The message; "" when there is none."""
+    try:
+        return _REFUSAL.decode(body).error.message[:MAX_MESSAGE]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def is_path(path: Path, source: PubKey, target: PubKey) -> bool:
