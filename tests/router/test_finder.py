@@ -70,9 +70,13 @@ async def service() -> AsyncIterator[Service]:
 @asynccontextmanager
 async def silent() -> AsyncIterator[str]:
     """Takes connections and says nothing."""
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
 
 
 @pytest.fixture(autouse=True)
