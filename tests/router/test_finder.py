@@ -19,12 +19,11 @@ from skywire.errors import (
 )
 from skywire.http.app import listen, running
 from skywire.router import finder
+from skywire.router.dialling import Avoid, Finder, Routes
 from skywire.router.finder import (
     ANY,
-    Avoid,
     LocalRoutes,
     RouteFinder,
-    Routes,
     all_transports,
     turned,
 )
@@ -199,7 +198,7 @@ async def test_the_list_serves_for_a_while_and_the_last_one_when_there_is_none(
             raise Unavailable("away")
         return [AB, BD]
 
-    local = LocalRoutes(everything)
+    local: Finder = LocalRoutes(everything)
     for _ in range(3):
         assert (await local.find(A, D)).forward
     assert calls == 1

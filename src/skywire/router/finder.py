@@ -10,11 +10,9 @@ the finder cannot be asked, and knows nothing of visors that have just failed.
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Self
 
 import aiohttp
 
@@ -26,6 +24,7 @@ from skywire.errors import (
     SkywireError,
     Unavailable,
 )
+from skywire.router.dialling import Avoid, Finder, Routes
 from skywire.wire import routes as wire
 from skywire.wire import transport
 from skywire.wire.route_graph import Edge, RouteGraph
@@ -41,39 +40,8 @@ LIST_TIME = 10.0  # seconds for a list of all transports
 LIST_AGE = 30.0  # seconds for which a list serves
 MAX_ANSWER = 1024 * 1024  # bytes; ten paths of 50 hops are some 100 KB
 ANY = Bounds(0, MAX_HOPS)
-_JSON = {"Content-Type": "application/json"}
-
-
-@dataclass(frozen=True, slots=True)
-class Avoid:
-    """What has just failed: visors in between, and transports."""
-
-    visors: frozenset[PubKey] = frozenset()
-    transports: frozenset[uuid.UUID] = frozenset()
-
-    def allows(self, path: Path) -> bool:
-        return not any(
-            hop.tp_id in self.transports or (hop.to_pk in self.visors and hop is not path[-1])
-            for hop in path
-        )
-
-
 NOTHING = Avoid()
-
-
-class Routes(NamedTuple):
-    """Paths there and back, best first, at least one each."""
-
-    forward: list[Path]
-    reverse: list[Path]
-
-
-class Finder(Protocol):
-    async def find(
-        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, *, avoid: Avoid = NOTHING
-    ) -> Routes:
-        """Raises NotFound when there is no such route, Unavailable when nobody can tell."""
-        ...
+_JSON = {"Content-Type": "application/json"}
 
 
 class LocalRoutes:
@@ -95,7 +63,7 @@ class LocalRoutes:
         self._turn = asyncio.Lock()
 
     async def find(
-        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, *, avoid: Avoid = NOTHING
+        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, avoid: Avoid = NOTHING
     ) -> Routes:
         await self._refresh()
         graph = self._listed
@@ -181,7 +149,7 @@ class RouteFinder:
             self._session = None
 
     async def find(
-        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, *, avoid: Avoid = NOTHING
+        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, avoid: Avoid = NOTHING
     ) -> Routes:
         try:
             found = await self._ask(source, target, bounds)
@@ -190,8 +158,8 @@ class RouteFinder:
                 raise
             log.warning("route finder is away, calculating url=%s error=%s", self.url, error)
             return await self._calculated(source, target, bounds, avoid, error)
-        forward = [path for path in found.forward if avoid.allows(path)]
-        reverse = [path for path in found.reverse if avoid.allows(path)]
+        forward = [path for path in found.forward if not avoid.faults(path)]
+        reverse = [path for path in found.reverse if not avoid.faults(path)]
         if forward:
             return Routes(forward, reverse or [turned(path) for path in forward])
         none = NotFound(f"the route finder knows no way to {target} but over what has just failed")
@@ -210,7 +178,7 @@ class RouteFinder:
         if self._local is None:
             raise cause
         try:
-            return await self._local.find(source, target, bounds, avoid=avoid)
+            return await self._local.find(source, target, bounds, avoid)
         except NotFound as error:
             raise NotFound(f"{error} (calculated here, for: {cause})") from cause
 

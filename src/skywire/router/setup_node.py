@@ -184,6 +184,6 @@ async def _reserve(held: Held, count: int) -> list[int]:
 
 
 async def _add_rules(held: Held, rules: list[bytes]) -> None:
-    async with _during(f"failed to add rules to intermediary router {held.pk}"):
+    async with _during(f"failed to add intermediary rules to {held.pk}"):
         if not await held.call(ADD_INTERMEDIARY_RULES, rules):
             raise Refused("the rules were not taken")
