@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 from urllib.parse import urlsplit
 
 import msgspec
@@ -65,8 +65,11 @@ class _Stored(msgspec.Struct):
     server: _Server | None = None
 
 
-async def open_discovery(url: str, password: str = "") -> "RedisDiscoveryStore":
-    """Raises InvalidValue for a bad URL, Unavailable when the server does not answer."""
+async def open_client(url: str, password: str = "") -> "tuple[Redis, str]":
+    """A client of a server that answers, and its URL without password.
+
+    Raises InvalidValue for a bad URL, Unavailable when the server does not answer.
+    """
     shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
     try:
         client = Redis.from_url(
@@ -77,13 +80,18 @@ async def open_discovery(url: str, password: str = "") -> "RedisDiscoveryStore":
         )
     except ValueError as error:
         raise InvalidValue(f'"{shown}" is no Redis URL: {error}') from error
-    store = RedisDiscoveryStore(client, shown)
     try:
-        await store.ping()
+        with translated(shown):
+            await client.ping()
     except Unavailable:
-        await store.close()
+        await client.aclose()
         raise
-    return store
+    return client, shown
+
+
+async def open_discovery(url: str, password: str = "") -> "RedisDiscoveryStore":
+    """Raises as `open_client` does."""
+    return RedisDiscoveryStore(*await open_client(url, password))
 
 
 class RedisDiscoveryStore:
@@ -95,20 +103,9 @@ class RedisDiscoveryStore:
         self._replace = client.register_script(_REPLACE)
         self._forget = client.register_script(_FORGET)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Unavailable(f"Redis at {self._name}: {error}") from error
-
-    async def ping(self) -> None:
-        with self._translated():
-            await self._client.ping()
-
     async def document(self, key: PubKey) -> bytes | None:
-        with self._translated():
-            return _bytes(await self._client.get(key.hex()))
+        with translated(self._name):
+            return as_bytes(await self._client.get(key.hex()))
 
     async def put(self, entry: Entry, lifetime: float | None) -> bool:
         key = entry.static.hex()
@@ -122,7 +119,7 @@ class RedisDiscoveryStore:
             stored = await self.document(entry.static)
             if stored is not None:
                 check_iteration(self._parsed(stored), entry)
-            with self._translated():
+            with translated(self._name):
                 done = await self._replace(
                     keys=[key, SERVERS, CLIENTS, VISORS],
                     args=[stored or b"", entry.encode(), milliseconds, key, *map(int, member_of)],
@@ -139,7 +136,7 @@ class RedisDiscoveryStore:
 
     async def delete(self, key: PubKey) -> bool:
         name = key.hex()
-        with self._translated():
+        with translated(self._name):
             async with self._client.pipeline(transaction=True) as commands:
                 commands.delete(name)
                 for group in (SERVERS, CLIENTS, VISORS):
@@ -164,9 +161,9 @@ class RedisDiscoveryStore:
         members = await self._members(SERVERS)
         random.shuffle(members)
         documents: list[bytes | None] = []
-        with self._translated():
-            for batch in _batches(members):
-                documents += map(_bytes, await self._client.mget(batch))
+        with translated(self._name):
+            for batch in batches(members):
+                documents += map(as_bytes, await self._client.mget(batch))
         servers = []
         for document in documents:
             if document is not None:
@@ -177,9 +174,9 @@ class RedisDiscoveryStore:
         return servers
 
     async def _members(self, group: str) -> list[bytes]:
-        with self._translated():
+        with translated(self._name):
             return [
-                member for text in await self._client.smembers(group) if (member := _bytes(text))
+                member for text in await self._client.smembers(group) if (member := as_bytes(text))
             ]
 
     async def client_keys(self) -> list[PubKey]:
@@ -198,7 +195,7 @@ class RedisDiscoveryStore:
         return keys
 
     async def count(self) -> tuple[int, int]:
-        with self._translated():
+        with translated(self._name):
             async with self._client.pipeline(transaction=False) as commands:
                 commands.scard(SERVERS)
                 commands.scard(CLIENTS)
@@ -208,8 +205,8 @@ class RedisDiscoveryStore:
     async def sweep(self) -> int:
         gone: set[bytes] = set()
         for group in (SERVERS, CLIENTS, VISORS):
-            for batch in _batches(await self._members(group)):
-                with self._translated():
+            for batch in batches(await self._members(group)):
+                with translated(self._name):
                     gone.update(await self._forget(keys=[group, *batch], args=batch))
         return len(gone)
 
@@ -217,11 +214,28 @@ class RedisDiscoveryStore:
         await self._client.aclose()
 
 
-def _bytes(value: bytes | str | None) -> bytes | None:
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """What goes wrong inside is Unavailable."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Redis at {name}: {error}") from error
+
+
+@overload
+def as_bytes(value: bytes | str) -> bytes: ...
+
+
+@overload
+def as_bytes(value: bytes | str | None) -> bytes | None: ...
+
+
+def as_bytes(value: bytes | str | None) -> bytes | None:
     """The client's type allows for decoded answers; ours never decodes."""
     return value.encode() if isinstance(value, str) else value
 
 
-def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), BATCH):
         yield items[start : start + BATCH]
