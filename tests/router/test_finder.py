@@ -200,11 +200,11 @@ async def test_the_list_serves_for_a_while_and_the_last_one_when_there_is_none(
 
     local: Finder = LocalRoutes(everything)
     for _ in range(3):
-        assert (await local.find(A, D)).forward
+        assert (await local.find(A, D, ANY, Avoid())).forward
     assert calls == 1
     monkeypatch.setattr(finder, "LIST_AGE", 0.0)
     fails = True
-    assert (await local.find(A, D)).forward
+    assert (await local.find(A, D, ANY, Avoid())).forward
     assert calls == 2
 
 
