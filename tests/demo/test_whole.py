@@ -17,6 +17,7 @@ import aiohttp
 import psutil
 import pytest
 
+from skywire.pty.web_frames import CLOSED_LINE
 from skywire.testing.processes import alive
 from tests.demo.fakes import environment, wait_until_dead
 
@@ -192,6 +193,9 @@ async def test_a_terminal_survives_the_network_but_not_its_node(demo: Demo) -> N
             await terminal.open()
             assert (terminal.id, await terminal.shell_pid()) == (first_id, first_pid)
         await asyncio.to_thread(demo.cut, "node", "node-b")
+        async with asyncio.timeout(10):
+            assert not await terminal.read_until(b"never printed")
+        assert CLOSED_LINE in terminal.output
         await terminal.open()
         assert terminal.id != first_id
         assert await terminal.shell_pid() != first_pid

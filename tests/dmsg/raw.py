@@ -69,7 +69,10 @@ class RawClient:
 
 @asynccontextmanager
 async def raw_client(
-    server: DmsgServer, keys: tuple[PubKey, SecKey] | None = None, before: bytes = b""
+    server: DmsgServer,
+    keys: tuple[PubKey, SecKey] | None = None,
+    before: bytes = b"",
+    payload: bytes = b"",
 ) -> AsyncIterator[RawClient]:
     pk, sk = keys or generate.key_pair()
     reader, writer = await asyncio.open_connection("127.0.0.1", address_port(server))
@@ -85,10 +88,10 @@ async def raw_client(
     def frame(message: bytes) -> bytes:
         return len(message).to_bytes(2, "big") + message
 
-    writer.write(before + frame(handshake.write_message()))
+    writer.write(before + frame(handshake.write_message(payload)))
     length = int.from_bytes(await soon(reader.readexactly(2)), "big")
     handshake.read_message(await soon(reader.readexactly(length)))
-    writer.write(frame(handshake.write_message()))
+    writer.write(frame(handshake.write_message(payload)))
     cipher = ObjectCipher(handshake.send_key, handshake.receive_key)
     try:
         yield RawClient(reader, writer, pk, sk, cipher)

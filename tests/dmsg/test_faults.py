@@ -476,3 +476,33 @@ async def test_no_session_is_a_clear_error(net: Net) -> None:
     with pytest.raises(Unavailable, match="no session"):
         await client.look_up_ip()
     await client.close()
+
+
+async def test_handshake_payloads_are_taken_and_not_minded(net: Net) -> None:
+    """Peers of 2026 put a key there, and into the first message of a stream; we send none back."""
+    key = os.urandom(1184)
+    b = await net.client()
+    listener = b.listen(80)
+    async with raw_client(net.servers[0], payload=key) as newer:
+        handshake = Handshake(
+            Pattern.KK,
+            initiator=True,
+            public=newer.pk,
+            secret=newer.sk,
+            ephemeral=generate.key_pair()[1],
+            remote=b.public,
+        )
+        wanted = StreamRequest(
+            timestamp=time.time_ns(),
+            source=Addr(newer.pk, 5),
+            destination=Addr(b.public, 80),
+            noise_message=handshake.write_message(key),
+        )
+        newer.request(1, wanted)
+        accepted = await soon(listener.accept())
+        assert accepted.remote.pk == newer.pk
+        while not newer.data:
+            await newer.receive()
+        response = parse_response(newer.cipher.open(bytes(newer.data[1][2:])))
+        assert handshake.read_message(response.noise_message) == b""
+        await accepted.write(b"x")
