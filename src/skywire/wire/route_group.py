@@ -48,6 +48,7 @@ class GroupEnd:
         "_epoch",
         "_handshake",
         "_initiator",
+        "_introduced",
         "_noise_input",
         "_opener",
         "_plain_allowed",
@@ -86,6 +87,7 @@ class GroupEnd:
         self.liveness = Liveness(now, epoch)
         self._epoch = epoch
         self._initiator = initiator
+        self._introduced = False  # our handshake was sent
         self._plain_allowed = plain_allowed
         self._handshake: Handshake | None = Handshake(
             Pattern.KK,
@@ -104,8 +106,14 @@ class GroupEnd:
     # Time
 
     def start(self) -> None:
-        """The initiator speaks first."""
+        """The initiator speaks first, unless parked packets of the peer made it speak already."""
         if self._initiator:
+            self._introduce()
+
+    def _introduce(self) -> None:
+        """Our handshake, ahead of anything it announces."""
+        if not self._introduced:
+            self._introduced = True
             self._send(PacketType.HANDSHAKE, ENCRYPT)
 
     def next_timer(self) -> float | None:
@@ -126,6 +134,7 @@ class GroupEnd:
         elif now >= self._deadline:
             self._give_up()
         elif self.state is State.WAITING and self._repeat is not None and now >= self._repeat:
+            self._introduced = True
             self._send(PacketType.HANDSHAKE, ENCRYPT)
             self._repeat = now + REPEAT_INTERVAL if self._initiator else None
 
@@ -177,19 +186,13 @@ class GroupEnd:
     def _receive_handshake(self, payload: bytes, now: float) -> None:
         if self.state is not State.WAITING:
             return  # a repeated one
-        self._answer()
+        self._introduce()
         if payload[0]:
             self.state = State.NOISE
             self._deadline = now + NOISE_LIMIT
             self._write_noise()
         else:
             self._open_plain(now)
-
-    def _answer(self) -> None:
-        """The responder sends its handshake once: now, or it has done so after `ANSWER_AFTER`."""
-        if not self._initiator and self._repeat is not None:
-            self._send(PacketType.HANDSHAKE, ENCRYPT)
-        self._repeat = None
 
     def _open_plain(self, now: float) -> None:
         if not self._plain_allowed:
@@ -204,7 +207,7 @@ class GroupEnd:
     def _receive_data(self, payload: bytes, now: float) -> None:
         self.liveness.data_received(len(payload))
         if self.state is State.WAITING:
-            self._answer()
+            self._introduce()
             self._open_plain(now)
         if self.state is State.NOISE:
             payload = self._read_noise(payload, now)
