@@ -274,7 +274,7 @@ async def resolve_udp(host: str, port: int) -> Endpoint:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise Unavailable(f"cannot find the address of {host}: {error}") from error
     name = found[0][4]
     return str(name[0]), int(name[1])
