@@ -41,6 +41,9 @@ def test_a_value_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None
     logging.getLogger("x").warning("refused reason=%s", "bad\n2026 INFO all is well\x1b[2J")
     (line,) = capsys.readouterr().err.splitlines()
     assert r"bad\n2026 INFO all is well\x1b[2J" in line
+    logging.getLogger("x").warning("refused reason=%s", "\x9b2J \u2028 \u202e \x85 Zoë")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert r"\x9b2J \u2028 \u202e \x85 Zoë" in line
 
 
 def test_a_traceback_follows_indented(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,9 @@ LEVELS = {
     "fatal": logging.CRITICAL,
     "panic": logging.CRITICAL,
 }
-_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), 127)}
+# controls of one byte and of two, and what breaks or turns a line in a viewer that knows Unicode
+_UNPRINTED = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F))
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*_UNPRINTED, *range(0x2066, 0x206A))}
 
 
 class _OneLine(logging.Formatter):

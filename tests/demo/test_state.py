@@ -47,8 +47,9 @@ def test_a_named_directory_stays_with_its_keys(tmp_path: Path) -> None:
     assert third == {"a": first["a"], "c": again["c"]}
 
 
-def test_spoiled_keys_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "keys.json").write_text("{")
+@pytest.mark.parametrize("raw", [b"{", b"[]", b'{"a": 5}', b'{"a": "\xff"}'])
+def test_spoiled_keys_are_refused(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "keys.json").write_bytes(raw)
     with (
         StateDirectory(tmp_path) as state,
         pytest.raises(InvalidValue, match=r"keys\.json.*remove"),

@@ -68,7 +68,9 @@ async def test_a_bad_account_is_refused(
         assert await (await client.get("/api/user-exists")).json() is False
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 50_000, b"null"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 50_000, b"null", b'{"username":"\xff"}', b'{"\xff":1}']
+)
 async def test_any_other_body_is_malformed(tmp_path: Path, body: bytes) -> None:
     async with hypervisor(tmp_path) as (client, _, _):
         for path in ("/api/create-account", "/api/login"):

@@ -46,10 +46,13 @@ def test_a_session_ends_alone_or_with_all_of_its_user() -> None:
 
 def test_the_oldest_session_makes_room() -> None:
     sessions = Sessions(Clock(), 60)
-    first, _ = sessions.create("admin")
+    first, oldest = sessions.create("admin")
     second, _ = sessions.create("admin")
-    for _ in range(MAX_SESSIONS - 1):
-        sessions.create("admin")
+    ended: list[bool] = []
+    with sessions.tied(oldest, lambda: ended.append(True)):
+        for _ in range(MAX_SESSIONS - 1):
+            sessions.create("admin")
+    assert ended == [True], "its terminals end with it"
     assert len(sessions) == MAX_SESSIONS
     assert sessions.find(first) is None
     assert sessions.find(second) is not None

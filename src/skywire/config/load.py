@@ -64,7 +64,8 @@ class ConfigFile:
             changed |= {"sk": config.sk.hex(), "pk": config.pk.hex()}
         if self.path is not None:
             text = json.dumps(changed, indent="\t", ensure_ascii=False)
-            write_private(self.path, text.encode())
+            # half a surrogate pair, which JSON can escape, is escaped again
+            write_private(self.path, text.encode(errors="backslashreplace"))
             self.new_key = False
         self._document, self.config = changed, config
 

@@ -96,7 +96,7 @@ class StateDirectory:
         if file.exists():
             try:
                 kept = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise InvalidValue(f"{file}: {error}; remove it to get new keys") from error
         secrets = {
             name: SecKey.parse(kept[name]) if name in kept else key_pair()[1] for name in names
@@ -133,7 +133,7 @@ def find_running(path: Path | None) -> DemoInfo:
         return msgspec.json.decode(file.read_bytes(), type=DemoInfo)
     except FileNotFoundError:
         raise NotFound(f"the demo in {candidates[0]} is still starting; try again") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidValue(f"{file}: {error}") from error
 
 

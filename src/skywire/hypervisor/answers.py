@@ -51,7 +51,7 @@ async def read_body(request: web.Request, kind: type[_Body]) -> _Body:
         raise InvalidValue(f"request body did not arrive within {BODY_LIMIT:g} s") from None
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidValue(MALFORMED) from error
 
 

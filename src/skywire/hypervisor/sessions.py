@@ -41,7 +41,7 @@ class Sessions:
         """A new session and the text of its cookie."""
         self._drop_expired()
         if len(self._sessions) >= MAX_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
+            self.end(next(iter(self._sessions.values())))
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         session = Session(uuid4(), user, self._clock() + self._lifetime)
         self._sessions[_key(token)] = session
