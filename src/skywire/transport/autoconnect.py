@@ -69,7 +69,7 @@ class Autoconnect:
         for remote in dict.fromkeys(visors):
             if len(connected) >= self._wanted:
                 return
-            if remote == self._manager.public or remote in connected:
+            if remote == self._manager.public or self._manager.links_to(remote):
                 continue
             if self._failures[remote] < MAX_FAILURES and await self._dial(remote):
                 connected.add(remote)
