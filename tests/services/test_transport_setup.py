@@ -59,15 +59,17 @@ class Visor:
         if (pk, port) != (self.pk, DMSG_TRANSPORT_SETUP):
             raise DialFailed("nobody there")
         ours, theirs = stream_pair()
-        server = RpcServer(
+        self.tasks.spawn(self.server().serve(theirs))
+        return ours
+
+    def server(self) -> RpcServer:
+        return RpcServer(
             {
                 ADD: Method(TransportRequest, TransportResponse, self.add),
                 REMOVE: Method(UUIDRequest, BoolResponse, self.remove),
                 LIST: Method(EMPTY, Slice(TransportResponse), self.list),
             }
         )
-        self.tasks.spawn(server.serve(theirs))
-        return ours
 
 
 @pytest.fixture

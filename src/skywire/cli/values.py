@@ -17,6 +17,11 @@ def host_port(_: click.Context, __: click.Parameter, text: str) -> HostPort:
     return place
 
 
+def optional_host_port(context: click.Context, parameter: click.Parameter, text: str) -> HostPort:
+    """A click callback: as `host_port`, and nothing is nowhere."""
+    return host_port(context, parameter, text) if text else HostPort("")
+
+
 def duration(_: click.Context, __: click.Parameter, text: str) -> float:
     """A click callback: seconds, more than none, from a text such as "1h30m"."""
     try:
