@@ -12,7 +12,6 @@ address.
 """
 
 import logging
-from ipaddress import IPv4Address, IPv4Network
 
 import msgspec
 from aiohttp import web
@@ -22,9 +21,9 @@ from skywire.errors import InvalidValue
 from skywire.http.auth import Authentication, Unsaid, read_body
 from skywire.services.base import (
     Common,
-    Ip,
     OnDmsg,
     client_ip,
+    is_public,
     monitor_texts,
     parse_ip,
     service_app,
@@ -40,20 +39,6 @@ log = logging.getLogger(__name__)
 PREFIX = "address-resolver"  # of the nonces
 MAX_PORT = 0xFFFF
 _NETWORKS = (SUDPH, STCPR)
-_PRIVATE = tuple(
-    map(
-        IPv4Network,
-        (
-            "0.0.0.0/8",
-            "10.0.0.0/8",
-            "127.0.0.0/8",
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "224.0.0.0/3",
-        ),
-    )
-)
 
 
 class AddressResolver:
@@ -101,7 +86,7 @@ class AddressResolver:
         ip = client_ip(request, trust_proxy=self._common.trust_proxy)
         told = f"{{{addresses.port} [{' '.join(addresses.addresses)}]}}"
         cannot = f"Cannot bind {caller} to {ip or request.remote} (STCPR). "
-        if ip is None or not self._is_public(ip):
+        if not is_public(ip, allow_loopback=self._common.allow_loopback):
             raise InvalidValue(f"{cannot}Invalid IP address in request: {told}")
         if ip not in map(parse_ip, addresses.addresses):
             raise InvalidValue(f"{cannot}Remote address not present in request: {told}")
@@ -110,12 +95,6 @@ class AddressResolver:
         binding = Binding(str(ip), port=addresses.port, addresses=addresses.addresses)
         await self._store.bind(STCPR, caller, binding, self._common.lease)
         return web.Response()
-
-    def _is_public(self, ip: Ip) -> bool:
-        """Other visors can reach it; IPv6 does not count."""
-        if self._common.allow_loopback and ip.is_loopback:
-            return True
-        return isinstance(ip, IPv4Address) and not any(ip in network for network in _PRIVATE)
 
     async def _unbind(self, _: web.Request, caller: PubKey) -> web.Response:
         await self._store.unbind(STCPR, caller)

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 import msgspec
 from aiohttp import web
@@ -35,6 +35,18 @@ _CORS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "*",
 }
+_PRIVATE = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "224.0.0.0/3",
+    )
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Style = Callable[[int, str], web.Response]
@@ -158,6 +170,15 @@ def parse_ip(text: str) -> Ip | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_public(ip: Ip | None, *, allow_loopback: bool = False) -> bool:
+    """Other visors can reach it; IPv6 does not count."""
+    if ip is None:
+        return False
+    if allow_loopback and ip.is_loopback:
+        return True
+    return isinstance(ip, IPv4Address) and not any(ip in network for network in _PRIVATE)
 
 
 async def sweep_for_ever(sweep: Callable[[], Awaitable[int]], what: str) -> None:
