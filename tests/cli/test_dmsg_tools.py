@@ -335,8 +335,9 @@ async def test_web_shows_a_published_site(raw: bool, capsys: pytest.CaptureFixtu
             async with browser.get(f"{through}/") as response:
                 assert response.status == 404
                 assert "only names ending in .dmsg" in await response.text()
-            async with browser.get(f"{through}/", headers={"Host": "home.dmsg"}) as response:
-                assert response.status == 400
+            for bad in ("home.dmsg", "[::1", "x:99999"):
+                async with browser.get(f"{through}/", headers={"Host": bad}) as response:
+                    assert response.status == 400
             other = {"Host": f"{key_pair()[0]}.dmsg"}
             async with browser.get(f"{through}/", headers=other) as response:
                 assert response.status == 404

@@ -153,6 +153,7 @@ async def test_a_change_needs_a_token(tmp_path: Path) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://[::1"},
     ],
 )
 async def test_a_change_from_another_origin_is_refused(
@@ -178,6 +179,7 @@ async def test_without_accounts_another_name_for_the_loopback_is_refused(tmp_pat
         assert status == 403
         assert '"evil.example"' in text
         assert (await client.get("/api/about", headers={"Host": "localhost:1"})).status == 200
+        assert (await client.get("/api/about", headers={"Host": "[::1"})).status == 403
 
 
 async def test_every_answer_has_the_security_headers(tmp_path: Path) -> None:

@@ -137,7 +137,10 @@ async def _all_sites(
 
     def choose(request: "aioweb.Request") -> "URL":
         """By the Host header, or the absolute URL a browser gives its HTTP proxy."""
-        site = URL(f"http://{request.host}")
+        try:
+            site = URL(f"http://{request.host}")
+        except ValueError:
+            raise aioweb.HTTPBadRequest(text="the Host header names no host\n") from None
         pk = key_of_host(site.host or "", suffix)
         if pk is None:
             raise aioweb.HTTPNotFound(

@@ -16,6 +16,7 @@ from skywire.http.app import Handler
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.csrf import HEADER
 from skywire.hypervisor.sessions import COOKIE, Session
+from skywire.pty.web_frames import same_origin
 
 READING = {"GET", "HEAD", "OPTIONS"}
 VISOR_PATHS = "/api/visors/"
@@ -50,7 +51,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
     context = request.app[CONTEXT]
     if not context.config.enable_auth and context.config.http_addr.is_loopback:
-        name = urlsplit(f"//{request.host}").hostname or ""
+        name = _host_name(request.host)
         if not is_loopback(name):
             raise Forbidden(
                 f'this hypervisor is not called "{name[:80]}"; open it by its address, '
@@ -58,8 +59,8 @@ async def check_origin(request: web.Request, handler: Handler) -> web.StreamResp
             )
     changes = request.method not in READING or "Upgrade" in request.headers
     origin = request.headers.get("Origin")
-    if changes and origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
-        raise Forbidden(f'request of another origin: "{origin[:80]}", expected {request.host}')
+    if changes and not same_origin(origin, request.host):
+        raise Forbidden(f'request of another origin: "{origin:.80}", expected {request.host}')
     if changes and origin is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("request of another site")
     return await handler(request)
@@ -95,6 +96,14 @@ async def check_csrf(request: web.Request, handler: Handler) -> web.StreamRespon
     if csrf is not None and names_visor and request.method not in READING:
         csrf.check(request.headers.get(HEADER), request.method)
     return await handler(request)
+
+
+def _host_name(host: str) -> str:
+    """Of a Host header, without its port; "" when it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _asks_for_a_page(request: web.Request) -> bool:
