@@ -59,6 +59,7 @@ WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire dmsg disc",
     "skywire dmsg server start",
     "skywire doc",
+    *(f"skywire svc {name}" for name in ["all", "ar", "conf", "nv", "rf", "sd", "sn", "tpd"]),
     "skywire visor",
 }
 

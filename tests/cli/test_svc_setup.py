@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ from skywire.config.setup import RouteSetupConfig, TransportSetupConfig, load
 from skywire.crypto.generate import key_pair
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
-from skywire.errors import InvalidValue
+from skywire.errors import InvalidValue, NotFound
 from skywire.ports import DMSG_AWAIT_SETUP, DMSG_TRANSPORT_SETUP
+from skywire.router.finder import RouteFinder
 from skywire.router.setup_client import SetupClient
+from skywire.stores.open import open_stores
 from skywire.streams.serving import serve_each
 from skywire.streams.supervise import Tasks
 from skywire.testing.deployment import Deployment, deployment
 from skywire.wire.rule import Rule
+from skywire.wire.transport import Entry
 from tests.router.setup_kit import FakeVisor, route
 from tests.services.test_transport_setup import Visor
 
@@ -66,6 +69,23 @@ async def started(*arguments: str, stdin: str) -> AsyncIterator[dict[str, Any]]:
             errors = await service.stderr.read()
             code = await service.wait()
     assert (code, b"Traceback" in errors) == (0, False)
+
+
+async def test_a_route_finder_reads_the_store_of_the_transport_discovery(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'transports.db'}"
+    one, two = key_pair()[0], key_pair()[0]
+    stores = await open_stores(url)
+    async with AsyncExitStack() as stack:
+        service = started("rf", "-a", "127.0.0.1:0", "--store", url, stdin="")
+        told = await stack.enter_async_context(service)
+        finder = RouteFinder(f"http://127.0.0.1:{told['port']}")
+        await stack.enter_async_context(finder)
+        with pytest.raises(NotFound):
+            await finder.find(one, two)
+        await stores.transports().add(Entry.of(one, two, "stcpr"), None)
+        found = await finder.find(one, two)
+    await stores.close()
+    assert [len(path) for path in (*found.forward, *found.reverse)] == [1, 1]
 
 
 def _line(descriptor: int) -> str:

@@ -62,6 +62,35 @@ keys = LazyGroup(
     },
 )
 
+svc = LazyGroup(
+    "svc",
+    "Run the services of a deployment.",
+    {
+        "all": Lazy(
+            "skywire.cli.svc_all:run_all",
+            "Run all services of a deployment in one process, on one database.",
+        ),
+        "ar": Lazy(
+            "skywire.cli.svc:ar",
+            "Run the address resolver: where visors can be reached (TCP and UDP).",
+        ),
+        "conf": Lazy(
+            "skywire.cli.svc:conf",
+            "Run the config bootstrapper: tells new visors where the services are.",
+        ),
+        "nv": Lazy(
+            "skywire.cli.svc:nv", "Run the node visualizer's data: visors and their transports."
+        ),
+        "sd": Lazy("skywire.cli.svc:sd", "Run the service discovery: which visors offer what."),
+        "tpd": Lazy("skywire.cli.svc:tpd", "Run the transport discovery: which transports exist."),
+        "rf": Lazy(
+            "skywire.cli.svc_rf:rf", "Run the route finder: paths over the transports that exist."
+        ),
+        "sn": Lazy("skywire.cli.svc_sn:sn", "Run a route setup node."),
+        "tps": Lazy("skywire.cli.svc_tps:tps", "Run the transport setup service, or ask it."),
+    },
+)
+
 root = RootGroup(
     "skywire",
     "Skywire: a mesh network whose addresses are public keys.",
@@ -77,6 +106,7 @@ root = RootGroup(
             "Print the reference of the commands or of the configuration, in Markdown.",
         ),
         "keys": keys,
+        "svc": svc,
         "visor": Lazy("skywire.cli.visor:visor", "Run a node."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
