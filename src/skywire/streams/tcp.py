@@ -188,7 +188,14 @@ class SocketStream(asyncio.Protocol):
             raise StreamClosed(f"connection to {self._remote} was closed by us")
         if self._transport is not None and not self._eof_sent and self._lost is None:
             self._eof_sent = True
-            self._transport.write_eof()
+            self._send_eof(self._transport)
+
+    @staticmethod
+    def _send_eof(transport: asyncio.Transport) -> None:
+        try:
+            transport.write_eof()
+        except OSError as error:  # the peer has reset: asyncio tells so next
+            log.debug("no end of our direction error=%s", reason(error))
 
     async def close(self) -> None:
         if not self._closed:
@@ -208,7 +215,7 @@ class SocketStream(asyncio.Protocol):
             # Closing a socket with unread input makes Linux send a reset, which destroys output on
             # its way. So: finish our direction, throw the input away, close at the peer's EOF.
             if not self._eof_sent:
-                transport.write_eof()
+                self._send_eof(transport)
             transport.resume_reading()
         else:
             transport.close()
