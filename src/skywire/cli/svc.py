@@ -1,4 +1,4 @@
-"""`skywire svc tpd|rf|ar|sd|conf|nv`: one service of a deployment each. Source: cli.md A3."""
+"""`skywire svc tpd|ar|sd|conf|nv`: one service of a deployment each. Source: cli.md A3."""
 
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,7 +10,6 @@ from skywire.cli.runtime import log_option, serve
 from skywire.cli.svc_options import (
     Options,
     identity_options,
-    open_url,
     register_options,
     run_service,
     service_options,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from skywire.services.address_resolver import AddressResolver
     from skywire.services.config_bootstrapper import ConfigBootstrapper
     from skywire.services.node_visualizer import NodeVisualizer
-    from skywire.services.route_finder import RouteFinder
     from skywire.services.service_discovery import ServiceDiscovery
     from skywire.services.transport_discovery import TransportDiscovery
 
@@ -94,22 +92,6 @@ def sd(options: Options, geo_url: str) -> None:
         return ServiceDiscovery(stores.services(), nonces, options.common(), find_geo=find)
 
     serve(run_service(make, options, "service discovery"))
-
-
-@click.command()
-@service_options(
-    identity_options(9092, "RF_SK"), store_options("transport-discovery.db", ALL_KINDS)[:1]
-)
-def rf(options: Options) -> None:
-    """Run the route finder: paths over what the transport discovery has in the same store."""
-
-    async def make(stack: AsyncExitStack, options: Options) -> "RouteFinder":
-        from skywire.services.route_finder import RouteFinder
-
-        stores = await open_url(stack, options.store)
-        return RouteFinder(stores.transports())
-
-    serve(run_service(make, options, "route finder"))
 
 
 class Lists(msgspec.Struct):
