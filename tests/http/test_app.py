@@ -1,5 +1,6 @@
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -156,3 +157,37 @@ async def test_a_silent_connection_is_closed_when_idle() -> None:
             async with asyncio.timeout(5):
                 assert await reader.read() == b""
             writer.close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff" * 100,
+        b"GET * HTTP/1.1\r\n\r\n",
+        b"GET /x?\xff HTTP/1.1\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+async def test_a_peer_that_breaks_http_is_no_error_of_ours(
+    raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with served() as (_, url):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.")
+        writer.close()
+    assert [one for one in caplog.records if one.levelno > logging.INFO or one.exc_info] == []
+    assert "request broken by peer" in caplog.text
+
+
+async def test_a_bug_in_the_server_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise RuntimeError("a bug")
+    except RuntimeError as error:
+        http.ServerLog().exception("Error handling request from %s", "x", exc_info=error)
+    (told,) = caplog.records
+    assert told.levelno == logging.ERROR
+    assert told.exc_info

@@ -9,12 +9,15 @@ async with running(app) as runner:
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from skywire import __version__
 from skywire.errors import SkywireError
@@ -31,6 +34,23 @@ SHUTDOWN_TIMEOUT = 2.0  # seconds handlers may go on once we stop
 BACKLOG = 512  # connections the kernel holds until we accept them
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ServerLog(logging.LoggerAdapter[logging.Logger]):
+    """For aiohttp's servers, which tell of a peer that breaks HTTP or the connection as of a bug
+    of ours, traceback included: that is one line for debugging."""
+
+    def __init__(self) -> None:
+        super().__init__(log)
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
+        error = options.get("exc_info")
+        if not isinstance(error, BaseException):
+            error = sys.exc_info()[1]
+        if isinstance(error, HttpProcessingError | ConnectionError):
+            log.debug("request broken by peer reason=%s", " ".join(str(error).split())[:200])
+        else:
+            super().log(level, msg, *args, **options)
 
 
 def error_response(status: int, text: str) -> web.Response:
@@ -119,6 +139,7 @@ async def running(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=ServerLog(),
         keepalive_timeout=idle_timeout,
         shutdown_timeout=SHUTDOWN_TIMEOUT,
         handler_cancellation=True,

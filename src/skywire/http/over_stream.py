@@ -15,6 +15,7 @@ from yarl import URL
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, StreamClosed
+from skywire.http.app import ServerLog
 from skywire.ports import DMSG_HTTP
 from skywire.streams.asyncio_adapter import StreamTransport
 from skywire.streams.relay import CLOSE_TIMEOUT
@@ -70,6 +71,7 @@ async def serve_http(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=ServerLog(),
         keepalive_timeout=idle_timeout,
         shutdown_timeout=SHUTDOWN_TIMEOUT,
         handler_cancellation=True,
