@@ -1,0 +1,158 @@
+"""The route finder: a large network one request at a time, a small one with 16 connections.
+
+`python -m bench.bench_finder`. The service is `skywire svc rf` on SQLite, a process pinned to one
+core. Pairs of visors that a path within the bound joins are asked for in random order, both ways
+at once, as visors do. ECDH per second is measured between the runs.
+"""
+
+import asyncio
+import os
+import random
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from bench.calibration import ecdh_rate
+from bench.figures import figure, ratios
+from bench.http_load import load, post
+from bench.net import child
+from skywire.crypto.generate import deterministic_key_pair
+from skywire.crypto.keys import PubKey
+from skywire.errors import NotFound
+from skywire.stores.open import open_stores
+from skywire.wire.route_graph import Edge, RouteGraph
+from skywire.wire.routes import Bounds, encode_request
+from skywire.wire.transport import Entry
+
+ROUNDS = 5
+SECONDS = 2.0  # of one round
+PAIRS = 500  # that are asked for
+STORE = "sqlite:///transports.db"
+COMMAND = f"-m skywire svc rf -a 127.0.0.1:0 --store {STORE} --loglvl error"
+TYPES = ("stcpr", "sudph", "dmsg")
+
+
+class Network(NamedTuple):
+    name: str
+    visors: int
+    transports: int
+    hops: int
+    connections: int
+
+
+LARGE = Network("5,000 visors, 20,000 transports, ≤ 4 hops", 5000, 20_000, 4, 1)
+SMALL = Network("50 visors, 150 transports, 16 connections", 50, 150, 50, 16)
+
+
+async def fill(network: Network, chance: random.Random) -> list[tuple[PubKey, PubKey]]:
+    """Write the store in the working directory; pairs with a path."""
+    keys = [
+        deterministic_key_pair(number.to_bytes(4, "big"))[0] for number in range(network.visors)
+    ]
+    entries: dict[object, Entry] = {}
+    graph = RouteGraph()
+    while len(entries) < network.transports:
+        one, other = chance.sample(keys, 2)
+        entry = Entry.of(one, other, chance.choice(TYPES))
+        entries[entry.id] = entry
+        graph.add(Edge(entry.id, *entry.edges, entry.type))
+    stores = await open_stores(STORE)
+    store = stores.transports()
+    for entry in entries.values():
+        await store.add(entry, None)
+    await stores.close()
+    return list(islice(_joined(graph, keys, network.hops, chance), PAIRS))
+
+
+def _joined(
+    graph: RouteGraph, keys: Sequence[PubKey], hops: int, chance: random.Random
+) -> Iterator[tuple[PubKey, PubKey]]:
+    while True:
+        one, other = chance.sample(keys, 2)
+        try:
+            graph.paths(one, other, Bounds(0, hops))
+        except NotFound:
+            continue
+        yield one, other
+
+
+class Taken(NamedTuple):
+    """Of each round: requests per second, median and 99th percentile in ms, ECDH per second."""
+
+    rates: list[float]
+    medians: list[float]
+    tails: list[float]
+    ecdh: list[float]
+    memory: float  # MB
+
+
+def measure(network: Network) -> Taken:
+    rates, medians, tails, ecdh = [], [], [], []
+    cores = sorted(os.sched_getaffinity(0))
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="skywire-bench-") as folder:
+        os.chdir(folder)
+        try:
+            pairs = asyncio.run(fill(network, random.Random(1)))
+        finally:
+            os.chdir(before)
+        with child(*COMMAND.split(), folder=Path(folder)) as service:
+            port = service.facts["port"]
+            bounds = Bounds(0, network.hops)
+            requests = [
+                post(port, "/routes", encode_request([(one, other), (other, one)], bounds))
+                for one, other in pairs
+            ]
+            os.sched_setaffinity(service.pid, {cores[-1]})
+            os.sched_setaffinity(0, set(cores[:-1] or cores))
+            for _ in range(ROUNDS):
+                ecdh.append(ecdh_rate())
+                taken, _ = asyncio.run(
+                    load(service.pid, port, requests, network.connections, SECONDS)
+                )
+                rates.append(len(taken) / SECONDS)
+                medians.append(statistics.median(taken) * 1000)
+                tails.append(statistics.quantiles(taken, n=100)[98] * 1000)
+            memory = psutil.Process(service.pid).memory_info().rss / 1e6
+            os.sched_setaffinity(0, set(cores))
+    return Taken(rates, medians, tails, ecdh, memory)
+
+
+def main() -> None:
+    taken = measure(LARGE)
+    figure(
+        f"route finder, {LARGE.name}, p50",
+        taken.medians,
+        "ms",
+        target="≤ 20",
+        met=statistics.median(taken.medians) <= 20,
+        calibration={"ecdh_per_s": statistics.median(taken.ecdh)},
+        p99_ms=round(statistics.median(taken.tails), 2),
+    )
+    figure(
+        f"route finder, {LARGE.name}, memory",
+        [taken.memory],
+        "MB",
+        target="≤ 200",
+        met=taken.memory <= 200,
+    )
+    taken = measure(SMALL)
+    figure(
+        f"route finder, {SMALL.name}",
+        taken.rates,
+        "1/s",
+        target="≥ 1000",
+        met=statistics.median(taken.rates) >= 1000,
+        calibration={"ecdh_per_s": statistics.median(taken.ecdh)},
+        ratio=ratios(taken.rates, taken.ecdh),
+        p50_ms=round(statistics.median(taken.medians), 2),
+    )
+
+
+if __name__ == "__main__":
+    main()
