@@ -129,7 +129,7 @@ class Dialler:
     async def _candidates(self, remote: PubKey, finder: Finder) -> AsyncIterator[tuple[Path, Path]]:
         """Pairs of paths to try, `MAX_ATTEMPTS` at most; asks again when those known are used up.
 
-        The way back prefers the visors of the way there: then a fault in between is told to both.
+        When there is only one pair it is tried twice. The way back prefers the visors of the way there: then a fault in between is told to both.
         """
         tried: list[tuple[Path, Path]] = []
         routes = await self._find(remote, finder)
@@ -138,7 +138,7 @@ class Dialler:
             if pair in tried:
                 routes = await self._find(remote, finder)
                 pair = next((new for new in self._pairs(routes) if new not in tried), pair)
-                if pair in tried:
+                if pair in tried and len(tried) > 1:
                     return
             tried.append(pair)
             yield pair
