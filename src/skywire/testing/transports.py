@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import Conflict, DialFailed, NotFound, Unavailable
+from skywire.errors import Conflict, DialFailed, NotFound, NotSupported, Unavailable
 from skywire.streams.stream import Address, Stream
 from skywire.streams.supervise import Tasks
 from skywire.testing.streams import stream_pair
@@ -21,6 +21,7 @@ class MemoryTransportDiscovery:
     def __init__(self) -> None:
         self.entries: dict[uuid.UUID, SignedEntry] = {}
         self.away = False
+        self.renews = True  # False: as Go with PostgreSQL
         self.registrations = 0
         self.deletions = 0
 
@@ -34,7 +35,8 @@ class MemoryTransportDiscovery:
             transport.verify(signed)
             self.registrations += 1
             if signed.entry.id in self.entries:
-                raise Conflict(f"transport {signed.entry.id} is listed already")
+                kind = Conflict if self.renews else NotSupported
+                raise kind(f"transport {signed.entry.id} is listed already")
             self.entries[signed.entry.id] = signed
 
     async def entry(self, id: uuid.UUID) -> Entry:
