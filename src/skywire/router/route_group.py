@@ -24,7 +24,7 @@ from skywire.wire.rule import RouteDescriptor, Rule
 log = logging.getLogger(__name__)
 
 QUEUE = 1024  # messages nobody has read; Go: the same
-BUSY_AT = QUEUE // 2  # from here on the peer is asked to wait
+BUSY_AT = QUEUE // 4  # from here on the peer is asked to wait; see WINDOW in wire/liveness.py
 BATCH = 16  # messages sealed and sent at once
 PATIENCE = 1.0  # seconds a full queue may hold up its transport, until it was empty again
 

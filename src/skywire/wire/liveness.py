@@ -20,8 +20,8 @@ KEEP_ALIVE_INTERVAL = 15.0  # seconds without data; Go: half of the keep-alive o
 SILENCE_LIMIT = 9.0  # seconds
 PONG_LIMIT = 30.0  # seconds, while other packets still come
 FIRST_PONG_LIMIT = 2.0  # seconds that data waits for a peer that may never answer pings
-WINDOW = 768  # data packets; a peer's queue has 1024 places
-PING_EVERY = 192  # data packets
+WINDOW = 704  # data packets; with the quarter of 1024 places that a peer may be behind: no overflow
+PING_EVERY = 176  # data packets
 MIN_SPAN = 0.5  # seconds over which a throughput is measured
 
 
