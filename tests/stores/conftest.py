@@ -1,4 +1,4 @@
-"""Runs store contracts on every backend; Redis is a server of our own on a free port."""
+"""Runs store contracts on every backend; Redis and PostgreSQL are servers of our own."""
 
 import os
 import shutil
@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
 from skywire.stores.contracts import DiscoveryStore
-from skywire.stores.open import open_discovery
+from skywire.stores.open import Stores, open_discovery, open_stores
+from tests.stores import postgres
 
 START_LIMIT = 10.0  # seconds for Redis to answer
 OpenStore = Callable[[], Awaitable[DiscoveryStore]]
@@ -63,6 +65,45 @@ def empty_redis(redis_url: str) -> str:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with postgres.running() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres(postgres_server: str) -> str:
+    """The URL of a PostgreSQL without tables."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return postgres_server
+
+
+REDIS = pytest.param("redis", marks=pytest.mark.redis)
+BACKENDS = ["memory", "file", REDIS, pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def url_of(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The URL of empty stores in the backend that is the fixture's parameter."""
+    if request.param in ("redis", "postgres"):
+        return str(request.getfixturevalue(f"empty_{request.param}"))
+    return "sqlite::memory:" if request.param == "memory" else f"sqlite:///{folder}/store.db"
+
+
+@pytest.fixture(params=BACKENDS)
+def stores_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of empty stores of a deployment's services."""
+    return url_of(request, tmp_path)
+
+
+@pytest.fixture
+async def stores(stores_url: str) -> AsyncIterator[Stores]:
+    opened = await open_stores(stores_url)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture(params=["file", pytest.param("redis", marks=pytest.mark.redis)])

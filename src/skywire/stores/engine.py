@@ -6,7 +6,9 @@ Parameters are written `?`. Tables and columns are those of schema.sql, from ver
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
+from skywire.errors import InvalidValue
 from skywire.stores.sqlite import Database, Parameters
 
 
@@ -64,3 +66,12 @@ def items(text: str | None) -> tuple[str, ...]:
         re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL) if match[2] is None else match[2]
         for match in _ITEM.finditer(text or "")
     )
+
+
+def without_password(url: str) -> str:
+    """`url` as errors may show it. Raises InvalidValue, which does not show it, for no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    except ValueError as error:
+        raise InvalidValue(f"the store's URL is none: {error}") from error

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from skywire.errors import InvalidValue, Unavailable
+from skywire.stores.engine import without_password
 from skywire.stores.sqlite import Parameters
 
 CONNECTIONS = 10
@@ -34,7 +34,7 @@ async def open_engine(url: str, defaults: Mapping[str, str], limit: int) -> "Pos
 
     Raises InvalidValue for a bad URL, Unavailable when the server does not do its part.
     """
-    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+    shown = without_password(url)
     try:
         given = cast(dict[str, Any], conninfo_to_dict(url))
     except psycopg.ProgrammingError as error:
@@ -105,12 +105,12 @@ class PostgresEngine:
                     self._idle.append(connection)
         except psycopg.DataError as error:
             raise InvalidValue(f"PostgreSQL cannot store this: {error}") from error
-        except (psycopg.Error, OSError) as error:
-            raise Unavailable(f"PostgreSQL at {self._name}: {error}") from error
         except TimeoutError as error:
             raise Unavailable(
                 f"PostgreSQL at {self._name}: no answer within {TIMEOUT:g} s"
             ) from error
+        except (psycopg.Error, OSError) as error:
+            raise Unavailable(f"PostgreSQL at {self._name}: {error}") from error
 
     async def _taken(self) -> Connection:
         while self._idle:

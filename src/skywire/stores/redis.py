@@ -11,7 +11,6 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
-from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, Unavailable
+from skywire.stores.engine import without_password
 from skywire.wire.entry import VISOR, Entry, check_iteration, parse
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ async def open_client(url: str, password: str = "") -> "tuple[Redis, str]":
 
     Raises InvalidValue for a bad URL, Unavailable when the server does not answer.
     """
-    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+    shown = without_password(url)
     try:
         client = Redis.from_url(
             url,
