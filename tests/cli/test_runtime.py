@@ -9,21 +9,29 @@ import sys
 import pytest
 
 from skywire.cli import runtime
-from skywire.errors import InvalidValue
+from skywire.errors import InvalidValue, NotSupported
 
 
 async def name_of_loop() -> str:
     return type(asyncio.get_running_loop()).__module__
 
 
-def test_the_loop_of_the_standard_library_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvloop_is_the_default_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(runtime.LOOP_VARIABLE, raising=False)
+    assert runtime.run(name_of_loop()).startswith("uvloop")
+    monkeypatch.setitem(sys.modules, "uvloop", None)
     assert runtime.run(name_of_loop()).startswith("asyncio")
 
 
-def test_uvloop_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(runtime.LOOP_VARIABLE, "uvloop")
-    assert runtime.run(name_of_loop()).startswith("uvloop")
+def test_the_loop_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("asyncio", "uvloop"):
+        monkeypatch.setenv(runtime.LOOP_VARIABLE, name)
+        assert runtime.run(name_of_loop()).startswith(name)
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    work = name_of_loop()
+    with pytest.raises(NotSupported, match="is not installed"):
+        runtime.run(work)
+    work.close()
 
 
 def test_another_loop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

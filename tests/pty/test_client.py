@@ -45,9 +45,10 @@ async def old_host() -> AsyncIterator[Old]:
             super().__init__(output)
             shells.append(self)
 
-        async def write(self, data: bytes) -> None:
-            await super().write(data)
-            self.print(data.replace(b"\n", b"\r\n"))
+        def write_now(self, data: bytes) -> int:
+            size = super().write_now(data)
+            self.print(data[:size].replace(b"\n", b"\r\n"))
+            return size
 
     tasks = Tasks("old host")
     host = OldHost(Echo)

@@ -5,6 +5,7 @@ Either side may ping; any other byte ends the control.
 
 import asyncio
 import logging
+from time import monotonic
 
 from skywire.errors import RemoteProtocolError, StreamClosed, StreamError, StreamReset
 from skywire.streams.stream import Listener, Stream
@@ -64,12 +65,11 @@ async def ping(stream: Stream) -> float:
     A ping of the peer that comes first is answered. Raises RemoteProtocolError and StreamError; the
     stream is of no use afterwards, nor after a cancelled call.
     """
-    clock = asyncio.get_running_loop().time
-    start = clock()
+    start = monotonic()  # uvloop's own clock counts whole milliseconds
     await stream.write(PING)
     while received := await stream.read(1):
         if received == PONG:
-            return clock() - start
+            return monotonic() - start
         if received != PING:
             raise RemoteProtocolError(f"dmsgctrl: byte {received.hex()}, expected a pong (0a)")
         await stream.write(PONG)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Protocol, cast
 
 from skywire.crypto import generate
@@ -37,6 +38,7 @@ FIRST_BYTE_PAUSE = 0.15  # seconds
 # So a session asks for much only while much comes.
 SMALL_READ = 64 * 1024  # bytes
 BIG_READ = 256 * 1024  # asyncio's own
+MERGE_WITHIN = 50e-6  # seconds after a write that went out at once in which others are collected
 SHRINK_UNDER = 16 * 1024  # a read of less than this is followed by small ones
 
 _frame_length = struct.Struct(">H")
@@ -44,7 +46,8 @@ _frame_length = struct.Struct(">H")
 
 class Flusher:
     """Collects the sessions that have output and writes each once: at the end of the read
-    callback that is running, or in the next turn of the loop.
+    callback that is running, or in the next turn of the loop. A single write goes out at once
+    (`begin`, `end`): a key on its way must not wait for the turn; what follows closely is merged.
     """
 
     def __init__(self) -> None:
@@ -52,12 +55,26 @@ class Flusher:
         self._dirty: list[Session] = []
         self._scheduled = False
         self.reading = False  # inside a read callback, which flushes at its end
+        self._last = 0.0  # monotonic time of the last write that went out at once
 
     def touch(self, session: "Session") -> None:
         self._dirty.append(session)
         if not self.reading and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self.flush)
+
+    def begin(self) -> bool:
+        """A user is about to write: whether that goes out at once, by `end`."""
+        now = monotonic()
+        if self.reading or self._scheduled or now - self._last < MERGE_WITHIN:
+            return False
+        self._last = now
+        self.reading = True
+        return True
+
+    def end(self) -> None:
+        self.reading = False
+        self.flush()
 
     def flush(self) -> None:
         self._scheduled = False
@@ -82,7 +99,6 @@ class Session(asyncio.Protocol):
     __slots__ = (
         "_big_reads",
         "_buffer",
-        "_flusher",
         "_handshake",
         "_held",
         "_loop",
@@ -94,6 +110,7 @@ class Session(asyncio.Protocol):
         "_started",
         "_timer",
         "cipher",
+        "flusher",
         "initiator",
         "opened_at",
         "parked",
@@ -115,7 +132,7 @@ class Session(asyncio.Protocol):
     ) -> None:
         """`remote` is the server's key at a client. `proxied`: a PROXY header comes first."""
         self._owner = owner
-        self._flusher = flusher
+        self.flusher = flusher
         self._loop = asyncio.get_running_loop()
         self.initiator = remote is not None
         self.remote = remote or public  # replaced once the handshake names the client
@@ -135,7 +152,7 @@ class Session(asyncio.Protocol):
         self._resume_calls: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._started = 0.0
-        self.opened_at = 0.0  # loop time
+        self.opened_at = 0.0  # monotonic time
         self.paused = False
         self.parked = 0  # bytes a relay holds for this peer, see relay.py
         self.peer_address: tuple[str, int] = ("", 0)
@@ -153,7 +170,7 @@ class Session(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.peer_address = (peer[0], peer[1])
-        self._started = self._loop.time()
+        self._started = monotonic()
         self._timer = self._loop.call_later(
             HANDSHAKE_TIMEOUT, self.close, f"no handshake within {HANDSHAKE_TIMEOUT:.0f} s"
         )
@@ -166,7 +183,7 @@ class Session(asyncio.Protocol):
                 self._read_at_most(SMALL_READ)
         elif len(data) >= SMALL_READ:
             self._read_at_most(BIG_READ)
-        self._flusher.reading = True
+        self.flusher.reading = True
         try:
             if self._proxy_header is not None:
                 found = self._proxy_header.receive_data(data)
@@ -181,13 +198,13 @@ class Session(asyncio.Protocol):
                 if self._held:
                     self._note_speech()
                     self._release()
-                self.yamux.receive_data(data, self._loop.time())
+                self.yamux.receive_data(data, monotonic())
         except SkywireError as error:
             self.flush()
             self.close(str(error))
         finally:
-            self._flusher.reading = False
-            self._flusher.flush()
+            self.flusher.reading = False
+            self.flusher.flush()
 
     def _read_at_most(self, size: int) -> None:
         self._big_reads = size == BIG_READ
@@ -250,7 +267,7 @@ class Session(asyncio.Protocol):
     def check_alive(self) -> None:
         """Ask the peer for a sign of life now, not at the next keep-alive."""
         if self.is_open and self._timer is not None:
-            self.yamux.send_ping(self._loop.time())
+            self.yamux.send_ping(monotonic())
             self._timer.cancel()
             self._arm()
 
@@ -280,10 +297,10 @@ class Session(asyncio.Protocol):
         if self._handshake is None and buffer:
             self._held = False
             self._note_speech()
-            self.yamux.receive_data(buffer, self._loop.time())
+            self.yamux.receive_data(buffer, monotonic())
 
     def _open(self, handshake: Handshake) -> None:
-        now = self._loop.time()
+        now = monotonic()
         self._handshake = None
         if handshake.remote is not None:
             self.remote = handshake.remote
@@ -311,7 +328,7 @@ class Session(asyncio.Protocol):
     # Output and time
 
     def _touch(self) -> None:
-        self._flusher.touch(self)
+        self.flusher.touch(self)
 
     def flush(self) -> None:
         """Write what is queued, in one call."""
@@ -326,11 +343,12 @@ class Session(asyncio.Protocol):
             self.close(f"the peer takes no data, {MAX_WRITE_BUFFER} bytes wait for it")
 
     def _arm(self) -> None:
-        self._timer = self._loop.call_at(self.yamux.next_timer(), self._tick)
+        wait = self.yamux.next_timer() - monotonic()
+        self._timer = self._loop.call_later(wait, self._tick)
 
     def _tick(self) -> None:
         try:
-            self.yamux.handle_timer(self._loop.time())
+            self.yamux.handle_timer(monotonic())
         except RemoteProtocolError as error:
             self.close(str(error))
         else:

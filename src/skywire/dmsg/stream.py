@@ -134,7 +134,10 @@ class DmsgStream:
                 await self._until_writable()
             self._check_writable()
             sealed = self._sealer.seal(view[begin : begin + BATCH], HEADER_SIZE)
+            at_once = self._session.flusher.begin()
             taken = self._stream.send_framed(sealed)
+            if at_once:
+                self._session.flusher.end()
             if taken < len(sealed) - HEADER_SIZE:
                 self._unsent = memoryview(sealed)[HEADER_SIZE + taken :]
         if not data:

@@ -21,11 +21,11 @@ from skywire.pty.types import (
     CommandReq,
     WinSize,
 )
-from skywire.rpc.client import RpcClient
+from skywire.rpc.client import Answer, RpcClient
 from skywire.streams.stream import Stream
-from skywire.streams.supervise import Tasks
 
 READ_SIZE = 32768  # bytes wanted by one Read
+LITTLE = 256  # bytes of output: less looks like the echo of a key
 KEEPALIVE = 30.0  # seconds between pings; a 2026 dmsg stream ends after 2 minutes of silence
 ANSWER_TIMEOUT = 30.0  # seconds for the answer to a ping, else the connection counts as dead
 CLOSE_TIMEOUT = 2.0  # seconds a host has to end a classic shell
@@ -51,8 +51,8 @@ class PtyClient:
     def __init__(self, stream: Stream, *, max_message: int = MAX_MESSAGE) -> None:
         self.stream = stream
         self._rpc = RpcClient(stream, max_message)
-        self._tasks = Tasks("pty client")
-        self._reading: asyncio.Task[bytes | SkywireError] | None = None
+        self._reading: Answer | None = None
+        self._quiet = False  # little output came last: the next Read may wait for the next key
         self._running = False  # a shell that ends with the connection
         self._closing = False
         self._old_host: bool | None = None  # None: not yet known
@@ -128,23 +128,21 @@ class PtyClient:
         if self._reading is None:
             if self._closing:  # one more Read would keep a 2024 host from obeying Stop
                 raise StreamClosed(CLOSED_BY_US)
-            self._reading = self._tasks.spawn(self._read(max_bytes), "read")
-        reading = self._reading
-        await asyncio.wait([reading])
-        self._reading = None
-        if reading.cancelled():
-            raise StreamClosed(CLOSED_BY_US)
-        outcome = reading.result()
-        if isinstance(outcome, SkywireError):
-            raise outcome
-        return outcome
-
-    async def _read(self, max_bytes: int) -> bytes | SkywireError:
-        """The error is an outcome: the task's owner would report it as a failure of ours."""
+            argument_type, reply_type = SIGNATURES["pty.Read"]
+            self._reading = await self._rpc.begin(
+                "pty.Read", argument_type, max_bytes, reply_type, hold=self._quiet
+            )
         try:
-            return bytes(await self._call("pty.Read", max_bytes))
-        except SkywireError as error:
-            return error
+            data = bytes(await self._reading.result())
+        except StreamClosed as error:
+            self._reading = None
+            raise StreamClosed(CLOSED_BY_US) from error
+        except SkywireError:
+            self._reading = None
+            raise
+        self._reading = None
+        self._quiet = len(data) < LITTLE
+        return data
 
     async def write(self, data: bytes) -> int:
         """How many bytes the terminal took. Wait for the answer before the next one (§3.2)."""
@@ -204,14 +202,14 @@ class PtyClient:
             log.debug("no orderly end host=%s error=%s", self.stream.remote, error)
         finally:
             await self._rpc.close()
-            await self._tasks.close()
 
     async def _end_shell(self) -> None:
         """On a 2024 host Stop waits for a Read that waits, so that must get something (§3.2)."""
         reading = self._reading
         if reading is not None and await self._is_old_host():
             await self.write(b"\n")
-            await asyncio.wait([reading])
+            with suppress(SkywireError):
+                await reading.result()
         await self.stop()
 
     async def _is_old_host(self) -> bool:

@@ -103,10 +103,15 @@ class Gateway:
         check_read_size(size)
         return await self._running().read(min(size, MAX_READ))
 
-    async def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> int | Awaitable[int]:
+        """Answers at once when the terminal takes all of `data`, as it nearly always does."""
         follower = self._running()
-        await follower.session.write(follower, data)
-        return len(data)
+        rest = follower.session.write_now(follower, data)
+        return self._write_rest(follower, rest, len(data)) if rest else len(data)
+
+    async def _write_rest(self, follower: Follower, rest: bytes, size: int) -> int:
+        await follower.session.write(follower, rest)
+        return size
 
     async def set_size(self, size: WinSize) -> None:
         follower = self._running()
@@ -142,6 +147,7 @@ def methods_of(handlers: Mapping[str, Handler]) -> dict[str, Method]:
             handler,
             ordered=name == "pty.Write",
             for_peer=name in ("pty.Read", "pty.Exec"),
+            unhurried=name == "pty.Write",  # the echo follows
         )
         for name, handler in handlers.items()
     }

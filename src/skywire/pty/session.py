@@ -131,9 +131,10 @@ class Session:
 
         Raises GoError when the program does not read its input for `WRITE_TIMEOUT`.
         """
-        if follower.size is not None and follower.size != self._size:
-            self.resize(follower, follower.size)
-        if follower.stuck and self._shell.blocked:
+        data = self.write_now(follower, data)
+        if not data:
+            return
+        if follower.stuck:
             raise GoError(SHORT_WRITE)
         try:
             async with asyncio.timeout(WRITE_TIMEOUT):
@@ -142,6 +143,12 @@ class Session:
             follower.stuck = True
             raise GoError(SHORT_WRITE) from None
         follower.stuck = False
+
+    def write_now(self, follower: Follower, data: bytes) -> bytes:
+        """Type what the terminal takes without waiting; the rest is for `write`."""
+        if follower.size is not None and follower.size != self._size:
+            self.resize(follower, follower.size)
+        return data[self._shell.write_now(data) :]
 
     def resize(self, follower: Follower, size: WinSize) -> None:
         follower.size = self._size = size

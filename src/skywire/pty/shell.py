@@ -40,9 +40,11 @@ class Shell(Protocol):
         """Returns when the terminal has taken all of `data`, or the program has ended."""
         ...
 
-    @property
-    def blocked(self) -> bool:
-        """Input waits because the program does not read it."""
+    def write_now(self, data: bytes) -> int:
+        """How many bytes the terminal takes without waiting; none while earlier ones wait.
+
+        All of them when the program has ended.
+        """
         ...
 
     def resize(self, size: WinSize) -> None: ...
@@ -134,24 +136,21 @@ class TerminalShell:
         self._output.receive_end(reason)
 
     async def write(self, data: bytes) -> None:
-        if self._master < 0:
+        rest = data[self.write_now(data) :]
+        if not rest:
             return
-        rest = memoryview(data)
-        if not self._input:
-            rest = rest[self._put(rest) :]
-        if not rest or self._master < 0:
-            return
-        waiting = _Input(rest, self._loop.create_future())
+        waiting = _Input(memoryview(rest), self._loop.create_future())
         if not self._input:
             self._loop.add_writer(self._master, self._feed)
         self._input.append(waiting)
         await waiting.taken  # cancelled: `_feed` skips it
 
-    @property
-    def blocked(self) -> bool:
-        return bool(self._input)
+    def write_now(self, data: bytes) -> int:
+        if self._master < 0:
+            return len(data)
+        return 0 if self._input else self._put(data)
 
-    def _put(self, data: memoryview) -> int:
+    def _put(self, data: bytes | memoryview) -> int:
         """How many bytes the terminal took; all of them when nobody is there to read them."""
         try:
             return os.write(self._master, data)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 from aiohttp import WSMsgType, web
@@ -99,7 +100,7 @@ class WebSession:
         self._opener = opener
         self._banner = banner
         self._timing = timing
-        self._clock = asyncio.get_running_loop().time
+        self._clock = monotonic  # uvloop's own clock counts whole milliseconds
         self._tasks = Tasks("web terminal")
         self._ended: asyncio.Future[tuple[End, str]] = asyncio.get_running_loop().create_future()
         self._input = Input(timing.write)

@@ -12,6 +12,7 @@ from skywire.errors import (
     StreamError,
     StreamReset,
 )
+from skywire.rpc.writer import Writer
 from skywire.streams.stream import Stream
 from skywire.streams.supervise import Tasks
 from skywire.wire import gob
@@ -22,6 +23,44 @@ log = logging.getLogger(__name__)
 
 SHUT_DOWN = "connection is shut down"  # Go's texts; peers and users know them
 ENDED = "unexpected EOF"
+
+
+class Answer:
+    """The answer to one call. Waiting for it may be given up and taken up again."""
+
+    __slots__ = ("_error", "_reply", "_waiters")
+
+    def __init__(self) -> None:
+        self._reply: Reply | None = None
+        self._error: StreamError | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def result(self) -> Any:
+        """Raises as `RpcClient.call`."""
+        if self._reply is None and self._error is None:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.remove(waiter)
+        if self._reply is None:
+            assert self._error is not None  # noqa: S101 - one of the two is set
+            raise type(self._error)(str(self._error))
+        if self._reply.error:
+            raise Refused(self._reply.error, reason=self._reply.error)
+        if self._reply.broken:
+            raise RemoteProtocolError(self._reply.broken)
+        return self._reply.value
+
+    def settle(self, outcome: Reply | StreamError) -> None:
+        if isinstance(outcome, Reply):
+            self._reply = outcome
+        else:
+            self._error = outcome
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class RpcClient:
@@ -36,9 +75,9 @@ class RpcClient:
     def __init__(self, stream: Stream, max_message: int = gob.MAX_MESSAGE) -> None:
         self._stream = stream
         self._wire = ClientSide(max_message)
-        self._pending: dict[int, asyncio.Future[Reply]] = {}
-        self._writing = asyncio.Lock()
+        self._pending: dict[int, Answer] = {}
         self._tasks = Tasks("rpc client")
+        self._writer = Writer(stream, self._tasks)
         self._started = False
         self._end: StreamError | None = None
         self._closed = asyncio.Event()
@@ -60,48 +99,68 @@ class RpcClient:
         not fit `reply_type` (the connection goes on); StreamReset or StreamClosed when the
         connection has ended. A call cancelled while it writes ends the connection.
         """
+        seq, answer = await self._send(method, argument_type, argument, reply_type)
+        try:
+            return await answer.result()
+        finally:
+            self._pending.pop(seq, None)
+            self._wire.forget(seq)
+
+    async def begin(
+        self,
+        method: str,
+        argument_type: GoType,
+        argument: Any,
+        reply_type: GoTypes,
+        *,
+        hold: bool = False,
+    ) -> Answer:
+        """As `call`, but the answer is waited for later, and giving up the wait loses nothing.
+
+        `hold`: the request may wait a moment for the next one, to go out with it.
+        """
+        _, answer = await self._send(method, argument_type, argument, reply_type, hold)
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        argument_type: GoType,
+        argument: Any,
+        reply_type: GoTypes,
+        hold: bool = False,
+    ) -> tuple[int, Answer]:
         if not self._started:
             raise LocalProtocolError("an RpcClient reads answers only within `async with`")
-        async with self._writing:
+        async with self._writer.lock:
             if self._end is not None:
                 raise type(self._end)(SHUT_DOWN)
             seq, data = self._wire.call(method, argument_type, argument, reply_type)
-            answer = self._pending[seq] = asyncio.get_running_loop().create_future()
+            answer = self._pending[seq] = Answer()
+            if hold:
+                self._writer.hold(data)
+                return seq, answer
             try:
                 await self._write(data)
             except BaseException:
-                del self._pending[seq]
+                self._pending.pop(seq, None)
                 raise
-        try:
-            reply = await answer
-        finally:
-            del self._pending[seq]
-            self._wire.forget(seq)
-        if reply.error:
-            raise Refused(reply.error, reason=reply.error)
-        if reply.broken:
-            raise RemoteProtocolError(reply.broken)
-        return reply.value
+        return seq, answer
 
     async def _write(self, data: bytes) -> None:
-        """A stream that failed to take all of `data` is of no more use."""
         try:
-            await self._stream.write(data)
+            await self._writer.write(data)
         except StreamError:
-            self._stream.abort()
             self._finish(StreamReset(ENDED))  # the call learns it from its answer
-        except BaseException:
-            self._stream.abort()
-            raise
 
     async def _read(self) -> None:
         end: StreamError = StreamReset(ENDED)
         try:
             while data := await self._stream.read():
                 for reply in self._wire.receive_data(data):
-                    answer = self._pending.get(reply.seq)
-                    if answer is not None and not answer.done():
-                        answer.set_result(reply)
+                    answer = self._pending.pop(reply.seq, None)
+                    if answer is not None:
+                        answer.settle(reply)
         except RemoteProtocolError as error:
             log.warning("rpc connection broken by peer=%s error=%s", self._stream.remote, error)
         except StreamError as error:
@@ -114,9 +173,10 @@ class RpcClient:
         if self._end is None:
             self._end = end
         self._closed.set()
-        for answer in self._pending.values():
-            if not answer.done():
-                answer.set_exception(type(self._end)(str(self._end)))
+        self._writer.close()
+        pending, self._pending = self._pending, {}
+        for answer in pending.values():
+            answer.settle(self._end)
 
     async def wait_closed(self) -> None:
         """Until the connection has ended, by either side."""

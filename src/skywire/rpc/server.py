@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 from skywire.errors import LocalProtocolError, RemoteProtocolError, SkywireError, StreamError
+from skywire.rpc.writer import Writer
 from skywire.streams.stream import Stream
 from skywire.streams.supervise import Tasks
 from skywire.wire.gob_types import GoType, GoTypes
@@ -20,7 +23,9 @@ BUSY_TIME = 30.0  # seconds one more call waits for a free place; then the conne
 DRAIN_TIME = 5.0  # seconds for running calls to end after the peer has finished sending
 INTERNAL_ERROR = "internal error"
 
-Handler = Callable[[Any], Awaitable[Any]]
+# Gives the reply, or what to await for it. An ordered call that needs no waiting is answered in the
+# turn of the loop it arrived in.
+Handler = Callable[[Any], Any]
 
 
 class GoError(SkywireError):
@@ -33,6 +38,7 @@ class Method:
 
     Others run at once and side by side. `argument_type` may be several alternatives. `for_peer`
     methods only wait for something to tell the peer: they are cancelled when it has finished.
+    `unhurried`: the reply may wait a moment for the next one, to go out with it.
     """
 
     argument_type: GoTypes
@@ -40,6 +46,7 @@ class Method:
     handler: Handler
     ordered: bool = False
     for_peer: bool = False
+    unhurried: bool = False
 
 
 class RpcServer:
@@ -79,9 +86,10 @@ class _Connection:
         self._wire = wire
         self._free = asyncio.Semaphore(max_calls)
         self._max_calls = max_calls
-        self._writing = asyncio.Lock()
         self._tasks = Tasks("rpc server")
-        self._ordered: asyncio.Queue[Call] = asyncio.Queue()
+        self._writer = Writer(stream, self._tasks)
+        self._ordered: asyncio.Queue[tuple[Call, Awaitable[Any] | None]] = asyncio.Queue()
+        self._unfinished = 0  # ordered calls that are not answered yet
         self._worker: asyncio.Task[Any] | None = None
         self._for_peer: set[asyncio.Task[Any]] = set()
 
@@ -100,6 +108,7 @@ class _Connection:
         except StreamError as error:
             log.debug("rpc connection ended peer=%s error=%s", self._stream.remote, error)
         finally:
+            self._writer.close()
             await self._tasks.close()
             await self._stream.close()
 
@@ -111,7 +120,7 @@ class _Connection:
                     await self._wait_for_place()
                 else:
                     await self._free.acquire()  # at once
-                self._start(call)
+                await self._start(call)
 
     async def _wait_for_place(self) -> None:
         """While this waits nothing is read, so a peer that is gone would not be noticed."""
@@ -123,7 +132,7 @@ class _Connection:
                 f"{self._max_calls} calls are unanswered for {BUSY_TIME:.0f} s and one more waits"
             ) from None
 
-    def _start(self, call: Call) -> None:
+    async def _start(self, call: Call) -> None:
         method = None if call.refusal else self._methods[call.method]
         if method is None or not method.ordered:
             task = self._tasks.spawn(self._answer(call), name=call.method)
@@ -131,9 +140,27 @@ class _Connection:
             if method is not None and method.for_peer:
                 self._for_peer.add(task)
             return
-        self._ordered.put_nowait(call)  # bounded by `_free`
+        begun: Awaitable[Any] | None = None
+        if not self._unfinished:
+            begun = await self._answer_now(call, method)
+            if begun is None:
+                self._free.release()
+                return
+        self._unfinished += 1
+        self._ordered.put_nowait((call, begun))  # bounded by `_free`
         if self._worker is None:
             self._worker = self._tasks.spawn(self._work(), name="ordered")
+
+    async def _answer_now(self, call: Call, method: Method) -> Awaitable[Any] | None:
+        """Answer without waiting; otherwise what the handler gave to wait for."""
+        try:
+            value = method.handler(call.argument)
+            if isawaitable(value):
+                return value
+            await self._reply(call, method, value)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - told and logged
+            await self._failed(call, error)
+        return None
 
     def _answered(self, task: asyncio.Task[Any]) -> None:
         """A callback, for a task cancelled before its first step gets to no `finally`."""
@@ -142,51 +169,56 @@ class _Connection:
 
     async def _work(self) -> None:
         while True:
-            call = await self._ordered.get()
+            call, begun = await self._ordered.get()
             try:
-                await self._answer(call)
+                await self._answer(call, begun)
             finally:
+                self._unfinished -= 1
                 self._free.release()
 
-    async def _answer(self, call: Call) -> None:
+    async def _answer(self, call: Call, begun: Awaitable[Any] | None = None) -> None:
         if call.refusal:
             await self._refuse(call, call.refusal)
-        else:
-            await self._run(call, self._methods[call.method])
-
-    async def _run(self, call: Call, method: Method) -> None:
+            return
+        method = self._methods[call.method]
         try:
-            value = await method.handler(call.argument)
-            await self._reply(call, method.reply_type, value)
-        except LocalProtocolError:
-            log.exception("rpc handler or its reply failed method=%s", call.method)
-            await self._refuse(call, INTERNAL_ERROR)
-        except (SkywireError, TimeoutError) as error:
-            await self._refuse(call, str(error) or "timed out")
-        except asyncio.CancelledError:
+            value = begun if begun is not None else method.handler(call.argument)
+            if isawaitable(value):
+                value = await value
+            await self._reply(call, method, value)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - told and logged
+            await self._failed(call, error)
+
+    async def _failed(self, call: Call, error: BaseException) -> None:
+        """Tell the caller, in words that are meant for it; raises when we are being cancelled."""
+        text = INTERNAL_ERROR
+        if isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                raise
+                raise error
             log.warning("rpc handler awaited something cancelled method=%s", call.method)
-            await self._refuse(call, INTERNAL_ERROR)
-        except Exception:
-            log.exception("rpc handler failed method=%s", call.method)
-            await self._refuse(call, INTERNAL_ERROR)
+        elif isinstance(error, SkywireError | TimeoutError) and not isinstance(
+            error, LocalProtocolError
+        ):
+            text = str(error) or "timed out"
+        else:
+            what = "or its reply " if isinstance(error, LocalProtocolError) else ""
+            log.error("rpc handler %sfailed method=%s", what, call.method, exc_info=error)
+        await self._refuse(call, text)
 
-    async def _reply(self, call: Call, reply_type: GoType, value: Any) -> None:
-        async with self._writing:
-            await self._write(self._wire.reply(call, reply_type, value))
+    async def _reply(self, call: Call, method: Method, value: Any) -> None:
+        async with self._writer.lock:
+            data = self._wire.reply(call, method.reply_type, value)
+            if method.unhurried:
+                self._writer.hold(data)
+            else:
+                await self._write(data)
 
     async def _refuse(self, call: Call, text: str) -> None:
-        async with self._writing:
+        async with self._writer.lock:
             await self._write(self._wire.refuse(call, text))
 
     async def _write(self, data: bytes) -> None:
         """A connection that cannot be written is over; its reader finds out by the abort."""
-        try:
-            await self._stream.write(data)
-        except StreamError:
-            self._stream.abort()
-        except BaseException:
-            self._stream.abort()
-            raise
+        with suppress(StreamError):
+            await self._writer.write(data)

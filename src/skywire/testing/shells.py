@@ -24,9 +24,14 @@ class FakeShell:
         self._output.receive_end(NATURAL_END)
 
     async def write(self, data: bytes) -> None:
-        self.typed += data
-        if self.blocked:
+        if self.write_now(data) < len(data):
             await asyncio.get_running_loop().create_future()
+
+    def write_now(self, data: bytes) -> int:
+        if self.blocked:
+            return 0
+        self.typed += data
+        return len(data)
 
     def resize(self, size: WinSize) -> None:
         self.sizes.append(size)
