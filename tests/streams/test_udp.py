@@ -1,11 +1,15 @@
 """One UDP socket for many: who gets which datagram, limits, and what garbage does."""
 
 import asyncio
+import errno
+import os
 import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skywire.errors import Conflict, StreamClosed, StreamReset, Unavailable
 from skywire.streams import kcp as kcp_streams
@@ -279,3 +283,73 @@ async def test_names_become_addresses() -> None:
     assert await resolve_udp("127.0.0.1", 9) == ("127.0.0.1", 9)
     with pytest.raises(Unavailable):
         await resolve_udp("a..b", 99)
+
+
+# Many datagrams with one call to the kernel
+
+
+@given(st.lists(st.integers(1, 4), max_size=40))
+def test_bursts_are_of_one_size_and_lose_nothing(sizes: list[int]) -> None:
+    datagrams = [bytes([at]) * size for at, size in enumerate(sizes)]
+    bursts = list(udp._bursts(datagrams))
+    assert [datagram for burst in bursts for datagram in burst] == datagrams
+    for burst in bursts:
+        assert 1 <= len(burst) <= udp.BURST
+        assert {len(datagram) for datagram in burst[:-1]} <= {len(burst[0])}
+        assert len(burst[-1]) <= len(burst[0])
+
+
+async def test_datagrams_of_a_burst_arrive_one_by_one(opened: Open) -> None:
+    here, there = await opened(), await opened()
+    got: list[bytes] = []
+    there.on_other = lambda data, source: got.append(data)
+    sent = [bytes([at]) * 1400 for at in range(20)] + [b"short", b"a" * 30, b"b" * 30]
+    here.send_all(sent, place(there))
+    await eventually(lambda: len(got) == len(sent))
+    assert got == sent
+
+
+async def test_long_datagrams_are_cut(opened: Open) -> None:
+    here, there = await opened(), await opened()
+    got: list[bytes] = []
+    there.on_other = lambda data, source: got.append(data)
+    here.send(b"x" * 4000, place(there))
+    here.send_all([b"y" * 4000, b"y" * 4000, b"z"], place(there))
+    await eventually(lambda: len(got) == 4)
+    assert got == [b"x" * udp.DATAGRAM, b"y" * udp.DATAGRAM, b"y" * udp.DATAGRAM, b"z"]
+
+
+class Refusing:
+    """A socket whose kernel takes no bursts."""
+
+    def __init__(self, sock: sockets.socket, number: int) -> None:
+        self._sock = sock
+        self._number = number
+
+    def sendmsg(self, *_: object) -> int:
+        raise OSError(self._number, os.strerror(self._number))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EMSGSIZE])
+async def test_where_there_are_no_bursts_datagrams_go_out_singly(opened: Open, number: int) -> None:
+    here, there = await opened(), await opened()
+    got: list[bytes] = []
+    there.on_other = lambda data, source: got.append(data)
+    here._sock = Refusing(here._sock, number)  # type: ignore[assignment]
+    for _ in range(2):
+        here.send_all([b"a" * 20, b"b" * 20], place(there))
+    await eventually(lambda: got == [b"a" * 20, b"b" * 20] * 2)
+    assert here.unsent == 0
+
+
+async def test_a_way_that_is_closed_costs_the_datagrams_only(opened: Open) -> None:
+    here, there = await opened(), await opened()
+    here._sock = Refusing(here._sock, errno.ENETUNREACH)  # type: ignore[assignment]
+    here.send_all([b"a" * 20, b"b" * 20], place(there))
+    assert here.unsent == 2

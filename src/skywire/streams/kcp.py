@@ -8,7 +8,7 @@ seen by peers of our kind only: the reference has neither, there a closed sessio
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from skywire.errors import LocalProtocolError, StreamClosed, StreamReset
 from skywire.streams.stream import READ_SIZE, Address
@@ -20,7 +20,7 @@ SEND_PIECE = 32 * MSS  # bytes of a large write that are queued at once
 CLOSE_WAIT = 2.0  # seconds `close` waits until the peer has everything
 LINGER = 30.0  # seconds a closed stream goes on delivering what was written, then it is cut
 
-SendDatagram = Callable[[bytes], None]
+SendDatagrams = Callable[[Sequence[bytes]], None]
 
 
 class KcpStream:
@@ -53,7 +53,7 @@ class KcpStream:
         *,
         local: Address,
         remote: Address,
-        send: SendDatagram,
+        send: SendDatagrams,
         on_end: Callable[["KcpStream"], None],
     ) -> None:
         self.local = local
@@ -242,7 +242,7 @@ class KcpStream:
         if on_end is None:
             return
         if self._kcp.lost is None and not (self._eof and self._kcp.delivered):
-            self._send(reset_datagram(self._kcp.conv))
+            self._send([reset_datagram(self._kcp.conv)])
         self._stop_timers()
         self._wake(self._over)
         on_end(self)
@@ -275,8 +275,8 @@ class KcpStream:
         if self._on_end is None:
             return
         kcp = self._kcp
-        for datagram in kcp.data_to_send(self._now()):
-            self._send(datagram)
+        if datagrams := kcp.data_to_send(self._now()):
+            self._send(datagrams)
         self._after()
 
     def _after(self) -> None:

@@ -9,10 +9,14 @@ A datagram goes to the first that claims it:
 """
 
 import asyncio
+import errno
 import logging
 import socket
+import struct
+import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from skywire.crypto.generate import random_bytes
@@ -23,7 +27,13 @@ from skywire.streams.tcp import listen_error
 from skywire.wire.kcp import RESET, conversation, is_opening, reset_datagram
 
 DATAGRAM = 1500  # bytes; longer ones are cut, the reference's buffer
-BATCH = 64  # datagrams taken before other work has its turn
+BATCH = 64  # calls to the kernel before other work has its turn
+BURST = 8  # datagrams of one size given to the kernel in one call; lost together at worst
+RECEIVE_BUFFER = 65535  # bytes; what the kernel may have joined
+UDP_SEGMENT = 103  # Linux: cut what we send into datagrams of this size
+UDP_GRO = 104  # Linux: join what we receive, and say the size
+SIZE = struct.Struct("=i")
+NO_BURSTS = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 SOCKET_BUFFER = 1 << 20  # bytes asked of the kernel; it may give less
 MAX_SESSIONS = 1024  # sessions others dialled to us
 MAX_WAITING = 128  # of them not accepted yet
@@ -52,6 +62,8 @@ class UdpSocket:
         self._ended: OrderedDict[tuple[Endpoint, int], None] = OrderedDict()
         self._listener: KcpListener | None = None
         self._closed = False
+        self._bursts = sys.platform == "linux"
+        self._buffer = bytearray(RECEIVE_BUFFER)
         self._loop.add_reader(sock, self._on_readable)
 
     # Sending
@@ -67,6 +79,35 @@ class UdpSocket:
         except OSError as error:
             self.unsent += 1
             log.debug("datagram not sent to=%s:%d error=%s", *to, error)
+
+    def send_all(self, datagrams: Sequence[bytes], to: Endpoint) -> None:
+        """As `send`, with few calls to the kernel for datagrams of the same size."""
+        if len(datagrams) == 1 or not self._bursts:
+            for datagram in datagrams:
+                self.send(datagram, to)
+            return
+        for burst in _bursts(datagrams):
+            if len(burst) == 1 or not self._send_burst(burst, to):
+                for datagram in burst:
+                    self.send(datagram, to)
+
+    def _send_burst(self, burst: Sequence[bytes], to: Endpoint) -> bool:
+        """False when the kernel, or the way there, has no such thing."""
+        if self._closed or not self._bursts:
+            return self._closed
+        size = struct.pack("=H", len(burst[0]))
+        try:
+            self._sock.sendmsg(burst, [(socket.IPPROTO_UDP, UDP_SEGMENT, size)], 0, to)
+        except BlockingIOError:
+            self.unsent += len(burst)
+        except OSError as error:
+            if error.errno in NO_BURSTS:
+                log.info("datagrams go out one by one address=%s error=%s", self.address, error)
+                self._bursts = False
+                return False
+            self.unsent += len(burst)
+            log.debug("datagrams not sent to=%s:%d error=%s", *to, error)
+        return True
 
     # Sessions
 
@@ -109,7 +150,7 @@ class UdpSocket:
             conv,
             local=self.address,
             remote=Address("udp", *to),
-            send=lambda datagram: self.send(datagram, to),
+            send=lambda datagrams: self.send_all(datagrams, to),
             on_end=on_end,
         )
 
@@ -132,21 +173,35 @@ class UdpSocket:
 
     def _on_readable(self) -> None:
         touched: dict[KcpStream, None] = {}
-        receive = self._sock.recvfrom
         for _ in range(BATCH):
             try:
-                data, name = receive(DATAGRAM)
+                size, notes, _, name = self._sock.recvmsg_into([self._buffer], socket.CMSG_SPACE(4))
             except BlockingIOError:
                 break
             except OSError as error:  # an earlier datagram was refused
                 log.debug("receive failed address=%s error=%s", self.address, error)
                 continue
-            stream = self._claim(data, name[:2])
-            if stream is not None:
-                stream.receive_datagram(data)
-                touched[stream] = None
+            source = name[:2]
+            for data in self._datagrams(size, notes):
+                stream = self._claim(data, source)
+                if stream is not None:
+                    stream.receive_datagram(data)
+                    touched[stream] = None
         for stream in touched:
             stream.batch_done()
+
+    def _datagrams(self, size: int, notes: "list[tuple[int, int, bytes]]") -> Iterator[bytes]:
+        """What the kernel has joined, apart again."""
+        each = DATAGRAM
+        for level, kind, value in notes:
+            if (level, kind) == (socket.IPPROTO_UDP, UDP_GRO) and len(value) == SIZE.size:
+                each = SIZE.unpack(value)[0] or size
+        view = memoryview(self._buffer)
+        if not notes:
+            yield bytes(view[: min(size, DATAGRAM)])
+            return
+        for at in range(0, size, each):
+            yield bytes(view[at : min(at + each, at + DATAGRAM, size)])
 
     def _claim(self, data: bytes, source: Endpoint) -> KcpStream | None:
         if (stream := self._fixed.get(source)) is not None:
@@ -206,6 +261,20 @@ class UdpSocket:
         self._sock.close()
 
 
+def _bursts(datagrams: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Runs of one size, at most BURST of them; the last of a run may be shorter."""
+    start = 0
+    for at in range(1, len(datagrams) + 1):
+        if (
+            at == len(datagrams)
+            or at - start == BURST
+            or len(datagrams[at - 1]) < len(datagrams[start])
+            or len(datagrams[at]) > len(datagrams[start])
+        ):
+            yield datagrams[start:at]
+            start = at
+
+
 class KcpListener:
     """Sessions others dialled to a UdpSocket; closing it leaves the accepted ones alone."""
 
@@ -263,6 +332,9 @@ async def open_udp(host: str = "0.0.0.0", port: int = 0) -> UdpSocket:  # noqa: 
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
         sock.bind((host, port))
+        if sys.platform == "linux":
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
     except OSError as error:
         sock.close()
         raise listen_error(error, f"UDP port {port} on {host}") from error
