@@ -129,7 +129,8 @@ class Dialler:
     async def _candidates(self, remote: PubKey, finder: Finder) -> AsyncIterator[tuple[Path, Path]]:
         """Pairs of paths to try, `MAX_ATTEMPTS` at most; asks again when those known are used up.
 
-        When there is only one pair it is tried twice. The way back prefers the visors of the way there: then a fault in between is told to both.
+        When there is only one pair it is tried twice. The way back prefers the visors of the way
+        there: then a fault in between is told to both ends.
         """
         tried: list[tuple[Path, Path]] = []
         routes = await self._find(remote, finder)
