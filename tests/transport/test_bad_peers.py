@@ -13,6 +13,7 @@ from skywire.testing.wait import eventually
 from skywire.transport.link import Link
 from skywire.transport.networks import Identity, secure_dial
 from skywire.transport.settling import settle_dialled
+from skywire.transport.stcp import MAX_PER_HOST
 from skywire.wire import transport
 from skywire.wire.handshake import HELLO, Initiator
 from skywire.wire.packet import encode
@@ -213,6 +214,20 @@ async def test_many_silent_peers_delay_nobody() -> None:
         begin = loop.time()
         await honest(made, target)
         assert loop.time() - begin < 3
+
+
+async def test_one_address_does_not_take_all_the_places() -> None:
+    async with net() as made:
+        target = await made.node()
+        stranger = Stranger(target)
+        made.stack.push_async_callback(stranger.leave)
+        for _ in range(MAX_PER_HOST):
+            await stranger.connect()
+        async with asyncio.timeout(SOON):
+            assert await _end(await stranger.connect()) == b""
+        stranger.streams[0].abort()
+        await asyncio.sleep(0.05)
+        await honest(made, target)
 
 
 def above(target: Node, *, wanted: bool) -> Stranger:

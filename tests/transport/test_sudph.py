@@ -4,6 +4,7 @@ import asyncio
 import socket as sockets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -216,3 +217,60 @@ async def test_garbage_and_broken_handshakes_cost_nobody_else(net: Net) -> None:
         await talk(ours, await b.accepted())
     finally:
         await stranger.close()
+
+
+class Firewall:
+    """A socket behind a port-restricted NAT: in comes only what answers to what went out."""
+
+    def __init__(self, node: Node) -> None:
+        udp = node.network._socket
+        assert udp is not None
+        self._sock = udp._sock
+        self.known = {node.resolver.udp}
+        self.turned_away = 0
+        udp._sock = self  # type: ignore[assignment]
+
+    def sendto(self, data: bytes, to: tuple[str, int]) -> int:
+        self.known.add(to)
+        return self._sock.sendto(data, to)
+
+    def sendmsg(self, parts: list[bytes], notes: Any, flags: int, to: tuple[str, int]) -> int:
+        self.known.add(to)
+        return self._sock.sendmsg(parts, notes, flags, to)
+
+    def recvmsg_into(self, buffers: list[bytearray], space: int) -> Any:
+        while True:
+            received = self._sock.recvmsg_into(buffers, space)
+            if received[3] in self.known:
+                return received
+            self.turned_away += 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+
+async def test_the_push_lets_a_dialler_through_nats_on_both_sides(net: Net) -> None:
+    a, b = await net.node(), await net.node()
+    walls = [Firewall(a), Firewall(b)]
+    async with asyncio.timeout(PATIENCE):
+        ours = await a.network.dial(b.public)
+        await talk(ours, await b.accepted())
+    assert (LOOPBACK, a.network.port) in walls[1].known, "b has punched a hole"
+
+
+async def test_without_the_push_a_nat_keeps_the_dialler_out(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skywire.transport.networks.IDENTITY_TIMEOUT", 1.0)
+    a, b = await net.node(), await net.node()
+    wall = Firewall(b)
+    net.resolver.pushes = False
+    with pytest.raises(DialFailed, match="in time"):
+        await a.network.dial(b.public)
+    assert wall.turned_away >= 3, "hole punch, first segment, its repetitions"
+    net.resolver.pushes = True
+    async with asyncio.timeout(PATIENCE):
+        await talk(await a.network.dial(b.public), await b.accepted())

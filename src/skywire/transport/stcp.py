@@ -1,6 +1,8 @@
 """stcp: TCP to addresses from a table in the configuration. Source: transport.md §1, §3."""
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Mapping
 
 from skywire.crypto.keys import PubKey
@@ -17,6 +19,9 @@ from skywire.transport.networks import (
 )
 from skywire.wire.transport import STCP
 
+log = logging.getLogger(__name__)
+
+MAX_PER_HOST = 128  # handshakes under way with one address: the rest is for others
 CONNECT_TIMEOUT = 10.0  # seconds for one TCP connect
 
 
@@ -44,10 +49,25 @@ async def connect(host: str, port: int, identity: Identity, remote: PubKey, kind
 async def accept_each(
     listener: Listener, identity: Identity, on_stream: OnStream, kind: str
 ) -> None:
-    """Handshakes side by side, at most MAX_HANDSHAKES; closes `listener` in the end."""
+    """Handshakes side by side, at most MAX_HANDSHAKES in all and MAX_PER_HOST from one address.
+
+    Closes `listener` in the end.
+    """
+    pending: Counter[str] = Counter()
 
     async def greet(raw: Stream) -> None:
-        await on_stream(await secure_accept(raw, identity, kind))
+        host = raw.remote.host
+        if pending[host] >= MAX_PER_HOST:
+            log.info("too many handshakes type=%s host=%s limit=%d", kind, host, MAX_PER_HOST)
+            raw.abort()
+            return
+        pending[host] += 1
+        try:
+            await on_stream(await secure_accept(raw, identity, kind))
+        finally:
+            pending[host] -= 1
+            if not pending[host]:
+                del pending[host]
 
     try:
         await serve_each(listener, greet, name=kind, limit=MAX_HANDSHAKES)
