@@ -18,7 +18,7 @@ from skywire.streams.kcp import KcpStream
 from skywire.streams.udp import Endpoint, UdpSocket, open_udp, resolve_udp
 from skywire.testing.stream_contract import pattern, read_exactly
 from skywire.testing.wait import eventually
-from skywire.wire.kcp import HEADER, PUSH, RESET, Kcp, conversation
+from skywire.wire.kcp import HEADER, PUSH, RESET, Kcp, conversation, reset_datagram
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10.0
@@ -142,6 +142,33 @@ async def test_an_unknown_session_is_answered_with_a_reset(opened: Open) -> None
         await eventually(lambda: there.ignored == 2)
         with pytest.raises(BlockingIOError):
             raw.recv(2000)
+
+
+async def test_a_reset_from_elsewhere_is_ignored(opened: Open) -> None:
+    here, there, stranger = [await opened() for _ in range(3)]
+    listener = there.listen()
+    stream = here.dial(place(there))
+    await stream.write(b"x")
+    theirs = await accepted(listener)
+    stranger.send(reset_datagram(stream.conv), place(here))
+    await eventually(lambda: here.ignored == 1)
+    await theirs.write(b"still here")
+    assert await soon(stream.read()) == b"still here"
+
+
+async def test_a_peer_that_moved_is_told_to_begin_again(opened: Open) -> None:
+    here, there, elsewhere = [await opened() for _ in range(3)]
+    listener = there.listen()
+    stream = here.dial(place(there))
+    await stream.write(b"x")
+    theirs = await accepted(listener)
+    assert await soon(theirs.read()) == b"x"
+    await eventually(lambda: stream._kcp.delivered)
+    elsewhere._dialled[stream.conv] = stream  # the same session, from another address
+    stream._send = lambda datagrams: elsewhere.send_all(datagrams, place(there))
+    await stream.write(b"y")
+    with pytest.raises(StreamReset, match="broke the session"):
+        await soon(stream.read())
 
 
 async def test_sessions_are_limited(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

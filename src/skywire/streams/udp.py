@@ -214,6 +214,9 @@ class UdpSocket:
                 self.ignored += 1
             return None
         if (stream := self._dialled.get(conv)) is not None:
+            if data[4] == RESET and (stream.remote.host, stream.remote.port) != source:
+                self.ignored += 1  # data may come from elsewhere, a NAT's other port; not this
+                return None
             return stream
         stream = self._incoming.get(source)
         if stream is not None and stream.conv == conv:
