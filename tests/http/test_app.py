@@ -183,6 +183,21 @@ async def test_a_peer_that_breaks_http_is_no_error_of_ours(
     assert "request broken by peer" in caplog.text
 
 
+async def test_a_body_that_cannot_be_decoded_is_bad_input(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as (session, url):
+        headers = {"Content-Encoding": "gzip"}
+        async with session.post(f"{url}/echo", data=b"no archive", headers=headers) as answer:
+            assert answer.status == 400
+            assert "not what its headers say" in (await answer.json())["error"]
+    assert [one for one in caplog.records if one.levelno > logging.INFO] == []
+
+
+def test_an_error_text_is_always_json() -> None:
+    assert json.loads(http.error_response(400, "from \udcff").text or "") == {"error": "from ?"}
+
+
 async def test_a_bug_in_the_server_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     try:
         raise RuntimeError("a bug")

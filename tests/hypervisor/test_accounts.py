@@ -78,6 +78,17 @@ async def test_any_other_body_is_malformed(tmp_path: Path, body: bytes) -> None:
             assert await error(response) == (400, "request format is malformed")
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_cannot_be_decoded_is_malformed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: str
+) -> None:
+    async with hypervisor(tmp_path) as (client, _, _):
+        headers = {"Content-Encoding": encoding}
+        response = await client.post("/api/login", data=b"no archive", headers=headers)
+        assert await error(response) == (400, "request format is malformed")
+    assert "request failed" not in caplog.text
+
+
 async def test_too_large_a_body_is_refused(tmp_path: Path) -> None:
     async with hypervisor(tmp_path) as (client, _, _):
         response = await client.post("/api/login", data=b"x" * 70_000)

@@ -325,3 +325,11 @@ async def test_nobody_else_deletes_it(disc: Discovery) -> None:
     stranger = wire.sign(Entry.of_client(SERVER, [], now=disc.now), SERVER_SK)
     assert (await disc.delete(stranger)).json == DELETED  # its own, which is none
     assert (await disc.get(f"/entry/{CLIENT}")).status == 200
+
+
+async def test_a_body_that_cannot_be_decoded_is_no_entry(
+    disc: Discovery, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await disc.ask("POST", f"{BASE}/entry/", b"no archive", **{"Content-Encoding": "gzip"})
+    assert (answer.status, answer.json) == (500, UNEXPECTED)
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []

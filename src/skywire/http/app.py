@@ -47,16 +47,21 @@ class ServerLog(logging.LoggerAdapter[logging.Logger]):
         error = options.get("exc_info")
         if not isinstance(error, BaseException):
             error = sys.exc_info()[1]
-        if isinstance(error, HttpProcessingError | ConnectionError):
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
             log.debug("request broken by peer reason=%s", " ".join(str(error).split())[:200])
         else:
             super().log(level, msg, *args, **options)
 
 
+def readable(text: str) -> str:
+    """`text` as JSON may hold it: a header's bytes that are no UTF-8 are in it as half pairs."""
+    return text.encode(errors="replace").decode()
+
+
 def error_response(status: int, text: str) -> web.Response:
     return web.Response(
         status=status,
-        body=msgspec.json.encode({"error": text}),
+        body=msgspec.json.encode({"error": readable(text)}),
         content_type="application/json",
     )
 
@@ -68,6 +73,8 @@ async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except SkywireError as error:
         return error_response(error.http_status, str(error))
+    except web.RequestPayloadError:
+        return error_response(400, "request body is not what its headers say")
     except TimeoutError as error:
         return error_response(504, str(error) or "timed out")
     except web.HTTPException as error:

@@ -49,6 +49,8 @@ async def read_body(request: web.Request, kind: type[_Body]) -> _Body:
             raw = await request.read()
     except TimeoutError:
         raise InvalidValue(f"request body did not arrive within {BODY_LIMIT:g} s") from None
+    except web.RequestPayloadError as error:
+        raise InvalidValue(MALFORMED) from error
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

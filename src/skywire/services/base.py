@@ -126,6 +126,8 @@ async def _answer_errors(
         return web.Response(status=404, text="404 page not found\n")
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
+    except web.RequestPayloadError:
+        return style(400, "request body is not what its headers say")
     except web.HTTPRequestEntityTooLarge:
         return style(413, f"request body is larger than {max_body} bytes")
     except web.HTTPException:

@@ -224,6 +224,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return web.Response(status=404, text="404 page not found\n")
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
+    except web.RequestPayloadError:  # an encoding that is broken, or a body that breaks off
+        return _message(500, texts.UNEXPECTED)
     except web.HTTPRequestEntityTooLarge:
         return _message(413, f"request body is larger than {MAX_BODY} bytes")
     except TimeoutError:
