@@ -11,7 +11,7 @@ Rules come from the setup node's own plan, put in by hand, so a route is set up 
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -174,19 +174,22 @@ class RouteNetwork:
     # Setup node
 
     async def set_up(self, route: BidirectionalRoute) -> EdgeRules:
-        """What a setup node does, by calling the routers."""
-        descriptor = check(route)
-        routers = {key: self.routers[self.keys.index(key)] for key in id_counts(route)}
-        for key in routers:
+        for key in id_counts(route):
             if self.keys.index(key) in self.dead:
                 raise Refused(f"dial {key}@136: no such visor")
-        reserved = {key: routers[key].reserve_ids(n) for key, n in id_counts(route).items()}
-        made = plan(route, descriptor, reserved)
-        for key, rules in made.intermediaries.items():
-            routers[key].add_intermediary_rules(rules)
-        routers[descriptor.dst_pk].add_edge_rules(made.responder)
         self.setups.append(route)
-        return made.initiator
+        return set_up_by_hand(dict(zip(self.keys, self.routers, strict=True)), route)
+
+
+def set_up_by_hand(routers: Mapping[PubKey, Router], route: BidirectionalRoute) -> EdgeRules:
+    """What a setup node does, by calling the routers."""
+    descriptor = check(route)
+    reserved = {key: routers[key].reserve_ids(n) for key, n in id_counts(route).items()}
+    made = plan(route, descriptor, reserved)
+    for key, rules in made.intermediaries.items():
+        routers[key].add_intermediary_rules(rules)
+    routers[descriptor.dst_pk].add_edge_rules(made.responder)
+    return made.initiator
 
 
 @asynccontextmanager

@@ -106,7 +106,7 @@ class PacketReader:
     def __init__(self) -> None:
         self._rest = b""
         self.malformed = 0  # packets dropped by `route_data`: shorter than their type needs
-        self.unknown = 0  # packets dropped by `route_data`: types of later versions
+        self.unknown = 0  # the same: types of later versions; those to id 0 are the transport's own
 
     def receive_data(self, data: bytes) -> list[Packet]:
         """Every packet completed by `data`, also unknown and malformed ones."""
@@ -154,7 +154,7 @@ class PacketReader:
                         next_id = hop.next_id
             if kind >= TYPES:
                 good = False
-                self.unknown += 1
+                self.unknown += route_id != 0
             elif length < MIN_PAYLOAD[kind]:
                 good = False
                 self.malformed += 1
