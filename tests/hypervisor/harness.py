@@ -33,7 +33,7 @@ from skywire.visor.visor import Visor
 OWN = deterministic_key_pair(b"own")[0]
 PASSWORD = "Passw0rd!"
 ACCOUNT = {"username": "admin", "password": PASSWORD}
-QUICK = Timing(poll=0.05, fresh=0.0, wait=0.3, give_up=1.0, ping=0.05, pong=0.5)
+QUICK = Timing(poll=0.05, fresh=0.0, wait=1.0, give_up=2.5, ping=0.05, pong=2.0)
 
 
 def key(name: str) -> PubKey:
