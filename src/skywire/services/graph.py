@@ -34,7 +34,8 @@ class LiveGraph:
         self._turn = asyncio.Lock()
 
     async def refresh(self, *, at_once: bool = False) -> bool:
-        """Whether the graph has changed. `at_once`: also when the store was asked just now.
+        """Whether the graph has changed. `at_once`, for what was not found: the store is read
+        even when it says that nothing has changed, for it may be a second behind.
 
         A store that takes 100 ms to read is read once a second, however often it changes. Raises
         Unavailable.
@@ -50,7 +51,7 @@ class LiveGraph:
                 return False
             version = await self._store.version()
             self._checked = now
-            if version is not None and version == self._version:
+            if version is not None and version == self._version and not at_once:
                 return False
             changed = await self._read()
             self._version = version

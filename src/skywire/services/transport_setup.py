@@ -22,7 +22,7 @@ from skywire.http.auth import read_body
 from skywire.metrics import Registry
 from skywire.ports import DMSG_TRANSPORT_SETUP
 from skywire.rpc.client import RpcClient
-from skywire.services.base import service_app
+from skywire.services.base import OnDmsg, service_app
 from skywire.streams.stream import Stream
 from skywire.transport.setup import (
     ADD,
@@ -71,13 +71,13 @@ class TransportSetup:
         self._metrics = metrics or Registry()
         self._running = asyncio.Semaphore(MAX_RUNNING)
 
-    def app(self) -> web.Application:
+    def app(self, on_dmsg: OnDmsg | None = None) -> web.Application:
         routes = [
             web.post("/add", self._add),
             web.post("/remove", self._remove),
             web.get("/{pk}/transports", self._list, allow_head=False),
         ]
-        return service_app("transport_setup", self._metrics, routes)
+        return service_app("transport_setup", self._metrics, routes, health=on_dmsg or OnDmsg())
 
     async def _add(self, request: web.Request) -> web.Response:
         asked = await _body(request, _Add)
