@@ -2,13 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import aiohttp
 import pytest
 from aiohttp import web
 
+from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.errors import (
     InvalidValue,
@@ -18,6 +18,7 @@ from skywire.errors import (
     Unavailable,
 )
 from skywire.http.app import listen, running
+from skywire.http.auth import SignedSession
 from skywire.router import finder
 from skywire.router.dialling import Avoid, Finder, Routes
 from skywire.router.finder import (
@@ -224,15 +225,16 @@ async def test_our_own_transports_count_in_any_case() -> None:
 
 
 async def test_the_list_of_the_transport_discovery(service: Service) -> None:
-    async with aiohttp.ClientSession() as session:
-        ask: Callable[[], Awaitable[list[Entry]]] = lambda: all_transports(session, service.url)  # noqa: E731
+    async with SignedSession(service.url, A, deterministic_key_pair(b"a")[1]) as session:
         service.answer = lambda _: (200, transport.encode_list([AB, BD]) + b"\n")
-        assert await ask() == [AB, BD]
+        assert await all_transports(session.plain) == [AB, BD]
+        local = LocalRoutes(lambda: all_transports(session.plain))
+        assert (await local.find(A, D)).forward
         service.answer = lambda _: (200, b"null\n")
-        assert await ask() == []
+        assert await all_transports(session.plain) == []
         service.answer = lambda _: (200, b"?")
         with pytest.raises(InvalidValue):
-            await ask()
+            await all_transports(session.plain)
         service.answer = lambda _: (500, b"")
         with pytest.raises(Unavailable):
-            await ask()
+            await all_transports(session.plain)

@@ -1,6 +1,7 @@
 """Where a route may go: asks the route finder, or calculates when it is away.
 
-    async with RouteFinder("http://rf.example.org", local=LocalRoutes(tpd.all)) as finder:
+    local = LocalRoutes(lambda: all_transports(tpd_session.plain), own_entries)
+    async with RouteFinder("http://rf.example.org", local=local) as finder:
         found = await finder.find(source, target)
         found.forward[0], found.reverse[0]
 
@@ -12,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import aiohttp
 
@@ -202,7 +203,7 @@ class RouteFinder:
         give_up = clock() + RETRY_TIME
         while True:
             try:
-                status, answer = await fetch(self._session, "POST", self.url + "/routes", body)
+                status, answer = await self._post(body)
                 if status < 500:
                     return status, answer
                 reason = f"status {status}, {_message(answer)}"
@@ -212,37 +213,35 @@ class RouteFinder:
                 raise Unavailable(f"route finder {self.url} cannot be asked: {reason}")
             await asyncio.sleep(RETRY_PAUSE)
 
-
-async def fetch(
-    session: aiohttp.ClientSession | None,
-    method: str,
-    url: str,
-    body: bytes | None = None,
-    limit: int = MAX_ANSWER,
-) -> tuple[int, bytes]:
-    """Status and body. Raises Unavailable."""
-    if session is None:
-        raise LocalProtocolError('use a RouteFinder with "async with"')
-    try:
-        async with session.request(
-            method, url, data=body, headers=_JSON, allow_redirects=False
-        ) as response:
-            answer = bytearray()
-            async for chunk in response.content.iter_any():
-                answer += chunk
-                if len(answer) > limit:
-                    raise Unavailable(f"an answer of more than {limit} bytes")
-            return response.status, bytes(answer)
-    except (aiohttp.ClientError, SkywireError, TimeoutError, OSError) as error:
-        raise Unavailable(str(error) or "no answer in time") from error
+    async def _post(self, body: bytes) -> tuple[int, bytes]:
+        """Status and body. Raises Unavailable."""
+        if self._session is None:
+            raise LocalProtocolError('use a RouteFinder with "async with"')
+        try:
+            async with self._session.post(
+                self.url + "/routes", data=body, headers=_JSON, allow_redirects=False
+            ) as response:
+                answer = bytearray()
+                async for chunk in response.content.iter_any():
+                    answer += chunk
+                    if len(answer) > MAX_ANSWER:
+                        raise Unavailable(f"an answer of more than {MAX_ANSWER} bytes")
+                return response.status, bytes(answer)
+        except (aiohttp.ClientError, SkywireError, TimeoutError, OSError) as error:
+            raise Unavailable(str(error) or "no answer in time") from error
 
 
-async def all_transports(session: aiohttp.ClientSession, url: str) -> list[Entry]:
-    """The whole list of the transport discovery at `url`. Raises Unavailable, InvalidValue."""
-    path = url.rstrip("/") + "/all-transports"
-    status, answer = await fetch(session, "GET", path, limit=transport.MAX_DOCUMENT)
+class Plain(Protocol):
+    """`SignedSession.plain` of a session with the transport discovery."""
+
+    async def __call__(self, method: str, path: str) -> tuple[int, bytes]: ...
+
+
+async def all_transports(ask: Plain) -> list[Entry]:
+    """The whole list, which anybody may have. Raises SkywireError."""
+    status, answer = await ask("GET", "/all-transports")
     if status != 200:
-        raise Unavailable(f"transport discovery {url}: status {status}")
+        raise Unavailable(f"transport discovery: the list of all transports has status {status}")
     return transport.parse_entries(answer)
 
 
