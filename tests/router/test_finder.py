@@ -165,6 +165,24 @@ async def test_a_silent_finder_costs_a_bounded_time() -> None:
             await asking.find(A, D)
 
 
+async def test_a_finder_that_is_away_is_not_waited_for_each_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RouteFinder(service.url, local=listed(AB, BD)) as asking:
+        await asking.find(A, D)
+        tries = len(service.asked)
+        await asking.find(A, D)
+        assert len(service.asked) == tries
+        service.answer = found(path(A, C))
+        assert (await asking.find(A, C)).forward == [path(A, C)]  # not known here
+        monkeypatch.setattr(finder, "AWAY_TIME", 0.0)
+        service.answer = lambda _: (500, b"")
+        with pytest.raises(NotFound):
+            await asking.find(A, C)
+        service.answer = found(path(A, C, D))
+        assert (await asking.find(A, D)).forward == [path(A, C, D)]
+
+
 async def test_only_within_its_context() -> None:
     with pytest.raises(LocalProtocolError):
         await RouteFinder("http://127.0.0.1:1").find(A, D)

@@ -12,6 +12,7 @@ the finder cannot be asked, and knows nothing of visors that have just failed.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds for one answer
 RETRY_TIME = 2.0  # seconds after which a finder that fails is not asked again
 RETRY_PAUSE = 0.5  # seconds
+AWAY_TIME = 15.0  # seconds for which a finder that failed is asked only for what is not known here
 LIST_TIME = 10.0  # seconds for a list of all transports
 LIST_AGE = 30.0  # seconds for which a list serves
 MAX_ANSWER = 1024 * 1024  # bytes; ten paths of 50 hops are some 100 KB
@@ -129,6 +131,7 @@ class RouteFinder:
         self._connector = connector
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
+        self._away_until = float("-inf")
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -152,11 +155,16 @@ class RouteFinder:
     async def find(
         self, source: PubKey, target: PubKey, bounds: Bounds = ANY, avoid: Avoid = NOTHING
     ) -> Routes:
+        clock = asyncio.get_running_loop().time
+        if self._local is not None and clock() < self._away_until:
+            with suppress(NotFound):
+                return await self._local.find(source, target, bounds, avoid)
         try:
             found = await self._ask(source, target, bounds)
         except (Unavailable, RemoteProtocolError) as error:
             if self._local is None:
                 raise
+            self._away_until = clock() + AWAY_TIME
             log.warning("route finder is away, calculating url=%s error=%s", self.url, error)
             return await self._calculated(source, target, bounds, avoid, error)
         forward = [path for path in found.forward if not avoid.faults(path)]
