@@ -94,8 +94,8 @@ class _Resolver:
 
 
 @asynccontextmanager
-async def udp_resolver(port: int = 0) -> AsyncIterator[UdpResolver]:
-    resolver = UdpResolver(await open_udp("127.0.0.1", port))
+async def udp_resolver(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[UdpResolver]:
+    resolver = UdpResolver(await open_udp(host, port))
     serving = asyncio.get_running_loop().create_task(resolver.serve())
     try:
         yield resolver
