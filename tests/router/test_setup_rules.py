@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skywire.crypto.keys import PubKey
+from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.errors import InvalidValue, RemoteProtocolError
 from skywire.router import setup_rules
 from skywire.router.setup_types import (
@@ -17,8 +19,8 @@ from skywire.router.setup_types import (
     BidirectionalRoute,
 )
 from skywire.testing import vectors
-from skywire.wire.routes import Hop
-from skywire.wire.rule import Rule, RuleType
+from skywire.wire.routes import Hop, Path
+from skywire.wire.rule import DEFAULT_KEEP_ALIVE, Rule, RuleType
 from tests.router.setup_kit import key, path, route
 
 A, B, C, D = (key(name) for name in "abcd")
@@ -128,3 +130,34 @@ def test_a_visor_is_not_asked_for_more_ids_than_it_can_be(monkeypatch: pytest.Mo
     limit(1)
     with pytest.raises(InvalidValue, match="2 times"):
         setup_rules.check(GOOD)
+
+
+KEYS = st.sampled_from([A, B, C, NULL_KEY])
+HOPS = st.lists(st.builds(Hop, st.just(uuid.UUID(int=7)), KEYS, KEYS), max_size=5)
+
+
+@given(st.binary(min_size=70, max_size=70) | st.just(GOOD.desc), HOPS, HOPS)
+def test_any_route_is_refused_or_has_its_rules(desc: bytes, there: Path, back: Path) -> None:
+    _refused_or_planned(BidirectionalRoute(desc, DEFAULT_KEEP_ALIVE, there, back))
+
+
+@given(st.lists(st.sampled_from([A, B, C, D]), max_size=6))
+def test_any_joined_route_has_its_rules(between: list[PubKey]) -> None:
+    assert _refused_or_planned(route(A, *between, C))
+
+
+def _refused_or_planned(asked: BidirectionalRoute) -> bool:
+    try:
+        descriptor = setup_rules.check(asked)
+    except (InvalidValue, RemoteProtocolError):
+        return False
+    counts = setup_rules.id_counts(asked)
+    ids = {pk: list(range(1, count + 1)) for pk, count in counts.items()}
+    plan = setup_rules.plan(asked, descriptor, ids)
+    rules = [plan.initiator.forward, plan.initiator.reverse]
+    rules += [plan.responder.forward, plan.responder.reverse]
+    rules += [rule for told in plan.intermediaries.values() for rule in told]
+    assert len(rules) == sum(counts.values())
+    for raw in rules:
+        Rule.parse(raw)
+    return True
