@@ -12,6 +12,7 @@ from skywire.errors import (
     NotFound,
     StreamClosed,
     StreamReset,
+    Unavailable,
 )
 from skywire.metrics import Registry
 from skywire.router.ports import BACKLOG, offline
@@ -244,15 +245,34 @@ async def test_a_dead_rule_forwards_nothing_and_packets_keep_it_alive() -> None:
         assert len(net.routers[1].rules) == 0
 
 
-async def test_packets_to_a_transport_that_is_down_do_not_keep_a_rule_alive() -> None:
+async def test_packets_that_cannot_be_sent_end_their_route() -> None:
     async with line(3) as net:
         rules = net.routers[1].rules
         rules.save([Rule.intermediary(5, KEEP, 6, net.link(1, 2).id)])
-        before = rules.entries[5].expires
         net.link(1, 2).is_up = False
-        net.link(0, 1).send(encode(D, 5, b"x"))
+        net.link(0, 1).send(encode(C, 5, b"\0"))
         await eventually(lambda: net.routers[1].dropped["no_transport"] == 1)
-        assert rules.entries[5].expires == before
+        rules.save([Rule.intermediary(5, KEEP, 6, net.link(1, 2).id)])
+        net.link(0, 1).send(encode(D, 5, b"x"))
+        await eventually(lambda: net.routers[1].dropped["no_transport"] == 2)
+        assert len(rules) == 0, "a route does not go on with a hole in it"
+
+
+async def test_a_route_whose_packets_are_lost_ends_and_its_ends_are_told() -> None:
+    async with line(3) as net:
+        ours, _ = await connected(net)
+        reading = asyncio.ensure_future(outcome(ours.read()))
+
+        def full(data: bytes | memoryview, packets: int = 1) -> None:
+            raise Unavailable("4 MB are waiting")
+
+        net.link(1, 2).send = full  # type: ignore[method-assign]
+        await ours.write(b"lost")
+        async with asyncio.timeout(1):
+            assert f"visor {net.keys[1]}: transport {net.link(1, 2).id} took no data" in (
+                await reading
+            )
+        assert len(net.routers[1].rules) == 0
 
 
 async def test_a_dead_consume_rule_closes_its_group() -> None:

@@ -298,6 +298,16 @@ def test_a_replayed_frame_ends_the_group() -> None:
     assert (b.state, b.received) == (State.CLOSED, [b"text"])
 
 
+def test_a_frame_lost_on_the_way_ends_the_group() -> None:
+    """The reference goes on with a hole in the stream."""
+    a, b = opened()
+    send(a, b"lost")
+    ((_, frame),) = send(a, b"after it")
+    b.receive(D, frame, 0.0)
+    assert (b.state, b.received) == (State.CLOSED, [])
+    assert "noise frame 1 was lost" in b.error
+
+
 def test_another_key_is_not_the_peer() -> None:
     a = end(initiator=True)
     stranger = GroupEnd(

@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from uuid import UUID
 
 from skywire.crypto import generate
@@ -210,14 +210,17 @@ class Router:
 
     def _forward_run(self, run: Run, now: float) -> None:
         assert isinstance(run.target, UUID)  # noqa: S101 - the targets are those of `Entry`
+        hops = cast("list[Entry]", run.hops)
         if not self._send(run.target, run.data, run.packets):
+            for hop in hops:
+                self._end_route(hop, run.target, f"transport {run.target} took no data")
             return
         self._forwarded.add(run.packets)
-        for hop in run.hops:
-            assert isinstance(hop, Entry)  # noqa: S101
+        for hop in hops:
             hop.expires = now + hop.lifetime
 
     def _send(self, transport_id: UUID, data: bytes | memoryview, packets: int = 1) -> bool:
+        """False: they are lost. What is on a route must not go on with a hole in it."""
         link = self._transports.links.get(transport_id)
         try:
             if link is not None:
@@ -272,14 +275,14 @@ class Router:
             self.rules.remove(packet.route_id)
 
     def _group_of(self, rule: Rule) -> RouteGroup | None:
-        """An old group may still be there when a new one with its descriptor is set up."""
+        """By descriptor; an old group with the same one may still be there, with other rules."""
         if rule.descriptor is None:
             return None
-        new = self._initialising.get(rule.descriptor)
-        old = self._established.get(rule.descriptor)
-        if new is not None and (old is None or new.rules[1].key_route_id == rule.key_route_id):
-            return new
-        return old
+        for table in (self._established, self._initialising):
+            group = table.get(rule.descriptor)
+            if group is not None and group.rules[1].key_route_id == rule.key_route_id:
+                return group
+        return None
 
     async def _relieve(self) -> None:
         crowded, self._crowded = self._crowded, set()
@@ -310,9 +313,13 @@ class Router:
             if group.rules[0].next_transport_id == link.id:
                 group.transport_lost(what)
         for entry in self.rules.through(link.id):
-            self.rules.remove(entry.rule.key_route_id)
+            self._end_route(entry, link.id, what)
+
+    def _end_route(self, entry: Entry, lost: UUID, what: str) -> None:
+        """A route of others that led over the transport `lost`."""
+        if self.rules.remove(entry.rule.key_route_id) is not None:
             for id in entry.partners:
-                self._tell_partner(id, link.id, f"visor {self.public}: {what}")
+                self._tell_partner(id, lost, f"visor {self.public}: {what}")
 
     def _tell_partner(self, key_route_id: int, lost: UUID, reason: str) -> None:
         partner = self.rules.entries.get(key_route_id)

@@ -59,10 +59,12 @@ class Sealer:
 class Opener:
     """The other direction: frames in, in any pieces; plaintext out."""
 
-    __slots__ = ("_aead", "_last", "_rest")
+    __slots__ = ("_aead", "_gaps", "_last", "_rest")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, gaps: bool = True) -> None:
+        """Without `gaps` a frame that is missing is an error, where the reference goes on."""
         self._aead = Aead(key)
+        self._gaps = gaps
         self._last = 0
         self._rest = b""
 
@@ -97,6 +99,8 @@ class Opener:
                 raise RemoteProtocolError(
                     f"received decryption nonce ({number}) is not larger than previous ({last})"
                 )
+            if number != last + 1 and not self._gaps:
+                raise RemoteProtocolError(f"noise frame {last + 1} was lost: {number} came")
             last = self._last = number  # remembered before authentication, as the reference does
             if text := decrypt(number, view[position + HEADER_SIZE : end]):
                 plain.append(text)

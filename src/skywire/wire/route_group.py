@@ -251,7 +251,8 @@ class GroupEnd:
         self._noise_input = b""
         handshake.read_message(data[2 : 2 + size])
         self._write_noise()
-        self._sealer, self._opener = Sealer(handshake.send_key), Opener(handshake.receive_key)
+        self._sealer = Sealer(handshake.send_key)
+        self._opener = Opener(handshake.receive_key, gaps=False)
         self.encrypted = True
         self._opened(now)
         return data[2 + size :]
