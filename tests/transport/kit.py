@@ -43,12 +43,15 @@ class Net:
         self.stack = stack
         self.table: dict[PubKey, str] = {}
         self.discovery = MemoryTransportDiscovery()
+        self.redial_pause = 0.0
 
     async def node(self) -> Node:
         public, secret = key_pair()
         identity = Identity.of(public, secret)
         network = StcpNetwork(identity, self.table, listen="127.0.0.1:0")
-        manager = TransportManager(identity, [network], self.discovery)
+        manager = TransportManager(
+            identity, [network], self.discovery, redial_pause=self.redial_pause
+        )
         node = Node(identity, manager, network)
         manager.on_data = node.take
         await self.stack.enter_async_context(manager)

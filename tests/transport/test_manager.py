@@ -156,6 +156,24 @@ async def test_a_peer_that_dies_ends_the_link() -> None:
         assert again is not link
 
 
+async def test_a_peer_that_answers_no_pings_is_not_dialled_again_at_once() -> None:
+    async with net() as made:
+        made.redial_pause = 0.5
+        first, second = await made.pair()
+        clock = asyncio.get_running_loop().time
+        link = await first.manager.save(second.pk, STCP)
+        await eventually(lambda: link.latency is not None)
+        await first.manager.remove(link.id)
+        begin = clock()
+        link = await first.manager.save(second.pk, STCP)
+        assert clock() - begin < 0.4
+        link._pulse.latency = None  # as if it were a node of 2024
+        link.end("cut")
+        begin = clock()
+        await first.manager.save(second.pk, STCP)
+        assert clock() - begin >= 0.45
+
+
 async def test_pongs_give_a_latency_and_its_age() -> None:
     async with net() as made:
         first, second = await made.pair()

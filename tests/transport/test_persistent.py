@@ -27,7 +27,12 @@ async def managers(
         public, secret = key_pair()
         networks = [where.of(public, kind) for kind in kinds]
         made.append(
-            (TransportManager(Identity.of(public, secret), networks, discovery), networks[0])
+            (
+                TransportManager(
+                    Identity.of(public, secret), networks, discovery, redial_pause=0.0
+                ),
+                networks[0],
+            )
         )
     for manager, _ in made:
         await manager.__aenter__()

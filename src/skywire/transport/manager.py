@@ -42,6 +42,7 @@ DIAL_TIMEOUT = 30.0  # seconds for a connection with its handshakes; settlement 
 PROOF_TIME = 1.0  # seconds: a peer that closes sooner has refused us after all
 PROBE_TIME = 3.0  # seconds for an old link to show that it lives when a new one comes
 TICK = 1.0  # seconds
+REDIAL_PAUSE = 2.0  # seconds after the end of a link to a node of 2024
 LISTEN_RETRY = (1.0, 60.0)  # seconds until a network is served again: first, at most
 MAX_LINKS = 4096  # at a time; one more is refused
 
@@ -62,6 +63,7 @@ class TransportManager:
         discovery: TransportDiscovery,
         *,
         max_links: int = MAX_LINKS,
+        redial_pause: float = REDIAL_PAUSE,
     ) -> None:
         self.public = identity.public
         self.links: dict[uuid.UUID, Link] = {}
@@ -72,6 +74,8 @@ class TransportManager:
         self._identity = identity
         self._networks = {network.type: network for network in networks}
         self._max_links = max_links
+        self._redial_pause = redial_pause
+        self._lost: dict[uuid.UUID, float] = {}  # when links to nodes of 2024 ended, just now
         self._dialling: dict[uuid.UUID, asyncio.Future[Link]] = {}
         self._tasks = Tasks("transports")
         self._registrar = Registrar(self.public, discovery, self.links, self._is_wanted)
@@ -124,6 +128,8 @@ class TransportManager:
             now = clock()
             for link in list(self.links.values()):
                 link.tick(now)
+            for id in [id for id, at in self._lost.items() if at + self._redial_pause < now]:
+                del self._lost[id]
 
     # What there is
 
@@ -211,6 +217,7 @@ class TransportManager:
         result.set_result(link)
 
     async def _dial(self, network: Network, remote: PubKey, id: uuid.UUID, label: str) -> Link:
+        await self._pause(id)
         async with asyncio.timeout(DIAL_TIMEOUT):
             stream = await network.dial(remote)
         signed = await settle_dialled(stream, self._identity, remote, network.type)
@@ -226,6 +233,13 @@ class TransportManager:
         if not link.is_up:
             raise DialFailed(f"the peer closed it at once: {link.reason}")
         return link
+
+    async def _pause(self, id: uuid.UUID) -> None:
+        """A Go visor keeps a transport that has ended for up to a second, and a dial that meets
+        it ends its accept loop for good ("transport is no longer being served")."""
+        if id in self._lost:
+            clock = asyncio.get_running_loop().time
+            await asyncio.sleep(self._lost[id] + self._redial_pause - clock())
 
     def _is_first(self, remote: PubKey) -> bool:
         """Are we edge 0?"""
@@ -298,6 +312,8 @@ class TransportManager:
         log.info("transport down id=%s remote=%s reason=%s", link.id, link.remote, link.reason)
         if self.links.get(link.id) is link:
             del self.links[link.id]
+            if link.latency is None:  # it never answered a ping
+                self._lost[link.id] = asyncio.get_running_loop().time()
             if not self._closing:
                 self._registrar.forget(link.id)
         self._tell(link)
