@@ -243,3 +243,52 @@ def test_the_model_never_shows_the_secret_key() -> None:
     assert SK.hex() not in repr(file.config)
     assert isinstance(file.config.pk, PubKey)
     assert file.config.cli_addr == HostPort("localhost:3435")
+
+
+def test_the_public_deployment_is_for_those_who_are_in_it_only() -> None:
+    public, private = parse({}).config, parse(GO_FILE).config
+    assert public.transport.discovery == "http://tpd.skywire.skycoin.com"
+    assert public.transport.address_resolver == "http://ar.skywire.skycoin.com"
+    assert public.routing.route_finder == "http://rf.skywire.skycoin.com"
+    assert len(public.routing.route_setup_nodes) == 3
+    assert public.stun_servers
+    assert private.transport.discovery == private.routing.route_finder == ""
+    assert private.routing.route_setup_nodes == []
+    assert private.stun_servers == []
+    assert private.launcher.service_discovery == ""
+
+
+def test_what_a_public_file_says_stays() -> None:
+    config = parse({"transport": {"discovery": "", "stcpr_port": 7}, "stun_servers": []}).config
+    assert config.transport.discovery == ""
+    assert config.transport.stcpr_port == 7
+    assert config.transport.address_resolver == "http://ar.skywire.skycoin.com"
+    assert config.stun_servers == []
+
+
+def test_stcp_has_a_table_of_keys() -> None:
+    config = parse(GO_FILE).config
+    assert config.skywire_tcp is not None
+    assert (config.skywire_tcp.pk_table, config.skywire_tcp.listening_address) == ({}, ":7777")
+    assert parse({"skywire-tcp": None}).config.skywire_tcp is None
+    assert parse({}).config.skywire_tcp is None
+    with pytest.raises(InvalidValue, match=r'skywire-tcp\.pk_table: "03ab": '):
+        parse({"skywire-tcp": {"pk_table": {"03ab": "10.0.0.1:7777"}}})
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"transport": 7}, "transport: 7 is not accepted"),
+        ({"routing": {"min_hops": -1}}, r"routing\.min_hops: -1 is not accepted"),
+        ({"routing": {"route_setup_nodes": ["x"]}}, r"route_setup_nodes\[0\]: \"x\" is not"),
+        ({"transport": {"log_store": {"type": "bbolt"}}}, r"log_store\.type: \"bbolt\" is not"),
+        (
+            {"persistent_transports": [{"pk": OTHER.hex(), "type": "smoke"}]},
+            r"persistent_transports\[0\]\.type: \"smoke\" is not accepted",
+        ),
+    ],
+)
+def test_bad_values_of_transports_and_routes_are_named(document: Any, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        parse(document)

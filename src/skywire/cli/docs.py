@@ -76,9 +76,9 @@ def _rows(struct: type[msgspec.Struct], prefix: str) -> Iterator[str]:
         section = _section(kind)
         if section is None:
             default = "" if field.required else f"`{_default(field)}`"
-            yield f"| `{prefix}{field.name}` | {_kind(kind)} | {default} | {description} |\n"
+            yield f"| `{prefix}{field.encode_name}` | {_kind(kind)} | {default} | {description} |\n"
         else:
-            yield from _rows(section, f"{prefix}{field.name}.")
+            yield from _rows(section, f"{prefix}{field.encode_name}.")
 
 
 def _section(kind: inspect.Type) -> type[msgspec.Struct] | None:
@@ -104,6 +104,7 @@ def _kind(kind: inspect.Type) -> str:
         "BoolType": "true/false",
         "IntType": "number",
         "StrType": "text",
+        "StructType": "objects",
         "DictType": "objects",
         "LiteralType": "text",
     }

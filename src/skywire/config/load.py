@@ -13,14 +13,15 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from skywire.config.model import VisorConfig
+from skywire.config.deployment import deployment
+from skywire.config.model import PRODUCTION_DISCOVERY, VisorConfig
 from skywire.crypto import generate
-from skywire.crypto.keys import SecKey
+from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import InvalidValue, SkywireError, Unavailable
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
 _PTY_KEYS = ("pty", "dmsgpty")  # 2026, 2024
-_NULL_MEANS_OFF = {"pty", "hypervisor"}
+_NULL_MEANS_OFF = {"pty", "hypervisor", "skywire-tcp"}
 _SECRET = re.compile(r"(^|\.)(sk|hash_key|block_key|secret_key|passcode)$")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 
@@ -134,6 +135,7 @@ def _read(document: dict[str, Any]) -> tuple[VisorConfig, bool]:
     values["sk"] = secret.hex()
     if new_key or not values.get("pk"):
         values["pk"] = secret.public().hex()
+    _add_deployment(values)
     try:
         config = msgspec.convert(values, VisorConfig, dec_hook=_from_text)
     except msgspec.ValidationError as error:
@@ -143,9 +145,43 @@ def _read(document: dict[str, Any]) -> tuple[VisorConfig, bool]:
             f'pk: "{config.pk}" does not belong to sk, whose key is "{secret.public()}"; '
             "correct or remove pk"
         )
+    for key in config.skywire_tcp.pk_table if config.skywire_tcp else ():
+        try:
+            PubKey.parse(key)
+        except InvalidValue as error:
+            raise InvalidValue(f'skywire-tcp.pk_table: "{key[:100]}": {error}') from error
     if config.hypervisor is not None and not config.hypervisor.enable:
         config = msgspec.structs.replace(config, hypervisor=None)
     return config, new_key
+
+
+def _add_deployment(values: dict[str, Any]) -> None:
+    """What the file leaves out of a visor of the public deployment: that deployment's services.
+
+    Ours differs on purpose: Go adds them to every file, so a visor of a private deployment whose
+    file misses one would tell it to the public ones.
+    """
+    dmsg = values.get("dmsg", {})
+    named = dmsg.get("discovery", PRODUCTION_DISCOVERY) if isinstance(dmsg, dict) else ""
+    if named != PRODUCTION_DISCOVERY:
+        return
+    known = deployment()
+    sections: dict[str, dict[str, Any]] = {
+        "transport": {
+            "discovery": known.transport_discovery,
+            "address_resolver": known.address_resolver,
+        },
+        "routing": {
+            "route_setup_nodes": list(known.route_setup_nodes),
+            "route_finder": known.route_finder,
+        },
+        "launcher": {"service_discovery": known.service_discovery},
+    }
+    for section, defaults in sections.items():
+        given = values.get(section, {})
+        if isinstance(given, dict):  # else it is refused soon
+            values[section] = {**defaults, **given}
+    values.setdefault("stun_servers", list(known.stun_servers))
 
 
 def _secret_key(value: object) -> SecKey:

@@ -15,6 +15,8 @@ from skywire.crypto.keys import PubKey, SecKey
 PRODUCTION_DISCOVERY = "http://dmsgd.skywire.skycoin.com"
 
 ServersType = Literal["all", "official", "community"]
+LogStoreType = Literal["file", "memory"]
+TransportType = Literal["stcp", "stcpr", "sudph", "dmsg"]
 Port = Annotated[int, Meta(ge=0, le=0xFFFF)]
 
 
@@ -63,8 +65,92 @@ class HypervisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_key_file: Annotated[str, Meta(description="its private key, PEM")] = "./ssl/key.pem"
 
 
+class StcpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    pk_table: Annotated[
+        dict[str, str], Meta(description="addresses (host:port) of visors to reach by stcp")
+    ] = {}
+    listening_address: Annotated[
+        HostPort, Meta(description='where to take stcp transports; "": nowhere')
+    ] = HostPort(":7777")
+
+
+class LogStoreConfig(msgspec.Struct, frozen=True, kw_only=True):
+    type: Annotated[
+        LogStoreType, Meta(description='"file": write down the traffic per day; "memory": do not')
+    ] = "file"
+    location: Annotated[str, Meta(description="directory of these files")] = (
+        "./local/transport_logs"
+    )
+    rotation_interval: Annotated[Duration, Meta(description="how long the files are kept")] = (
+        Duration(168 * 3600)
+    )
+
+
+class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a private deployment: "" and [] are off. See `load` for the public one."""
+
+    discovery: Annotated[
+        str,
+        Meta(
+            description="URL of the transport discovery, http:// or dmsg://; its default is "
+            "production's if the dmsg discovery is, else off"
+        ),
+    ] = ""
+    address_resolver: Annotated[
+        str, Meta(description="URL of the address resolver, for stcpr and sudph; default likewise")
+    ] = ""
+    public_autoconnect: Annotated[
+        bool, Meta(description="keep transports to some public visors")
+    ] = True
+    transport_setup: Annotated[
+        list[PubKey], Meta(description="who may open and close transports of this visor")
+    ] = []
+    log_store: LogStoreConfig = LogStoreConfig()
+    stcpr_port: Annotated[Port, Meta(description="TCP port for stcpr; 0: any")] = 0
+    sudph_port: Annotated[Port, Meta(description="UDP port for sudph; 0: any")] = 0
+
+
+class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    route_setup_nodes: Annotated[
+        list[PubKey],
+        Meta(
+            description="who may lay routes through this visor, and lays its own; "
+            "default: production's if the dmsg discovery is"
+        ),
+    ] = []
+    route_finder: Annotated[
+        str,
+        Meta(
+            description="URL of the route finder; default likewise. Without one, paths are "
+            "calculated here"
+        ),
+    ] = ""
+    route_finder_timeout: Annotated[
+        Duration, Meta(description="how long the route finder may take")
+    ] = Duration(10.0)
+    min_hops: Annotated[Port, Meta(description="transports a route has at least")] = 0
+    automatic_transports: Annotated[
+        bool,
+        Meta(
+            description="ours: open a transport to a visor before a route to it; false: "
+            "routes use the transports that are there"
+        ),
+    ] = True
+
+
+class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
+    service_discovery: Annotated[
+        str, Meta(description="URL of the service discovery, which knows the public visors")
+    ] = ""
+
+
+class PersistentTransport(msgspec.Struct, frozen=True, kw_only=True):
+    pk: PubKey
+    type: TransportType
+
+
 class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`pk` always belongs to `sk`; `pty` and `hypervisor` are None when the part is off."""
+    """`pk` always belongs to `sk`; `pty`, `skywire_tcp`, `hypervisor`: None when off."""
 
     sk: Annotated[
         SecKey, Meta(description="secret key; without one, a new pair is made and kept in the file")
@@ -73,6 +159,20 @@ class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[str, Meta(description="version that wrote the file")] = "unknown"
     dmsg: DmsgConfig = DmsgConfig()
     pty: PtyConfig | None = PtyConfig()
+    skywire_tcp: StcpConfig | None = msgspec.field(name="skywire-tcp", default=None)
+    transport: TransportConfig = TransportConfig()
+    routing: RoutingConfig = RoutingConfig()
+    launcher: LauncherConfig = LauncherConfig()
+    persistent_transports: Annotated[
+        list[PersistentTransport],
+        Meta(description="transports to open again whenever they are missing: pk, type"),
+    ] = []
+    stun_servers: Annotated[
+        list[str], Meta(description="host:port of servers that tell what NAT is in front of us")
+    ] = []
+    is_public: Annotated[
+        bool, Meta(description="let others find this visor, when it has a public address")
+    ] = False
     hypervisors: Annotated[list[PubKey], Meta(description="who may control this visor")] = []
     hypervisor: HypervisorConfig | None = None
     cli_addr: Annotated[HostPort, Meta(description="TCP address for the command line")] = HostPort(
