@@ -126,7 +126,8 @@ def _is_loop(function: ast.AST) -> bool:
 
 def test_every_task_has_an_owner() -> None:
     found = {name: lines for name, tree in modules() if (lines := unowned(tree))}
-    assert set(found) <= {"streams/supervise.py"}, found
+    shipped = {name for name in found if not name.startswith("testing/")}
+    assert shipped <= {"streams/supervise.py"}, found
     assert unowned(ast.parse("asyncio.get_running_loop().create_task(work)"))
 
 
