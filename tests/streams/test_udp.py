@@ -380,3 +380,61 @@ async def test_a_way_that_is_closed_costs_the_datagrams_only(opened: Open) -> No
     here._sock = Refusing(here._sock, errno.ENETUNREACH)  # type: ignore[assignment]
     here.send_all([b"a" * 20, b"b" * 20], place(there))
     assert here.unsent == 2
+
+
+class Full(Refusing):
+    """A socket whose buffer is full."""
+
+    def sendto(self, *_: object) -> int:
+        raise BlockingIOError
+
+    def sendmsg(self, *_: object) -> int:
+        raise BlockingIOError
+
+    def recvmsg_into(self, *_: object) -> object:
+        if self._number:
+            self._number = 0
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        raise BlockingIOError
+
+
+async def test_a_full_socket_loses_datagrams_and_a_refused_one_is_no_end(opened: Open) -> None:
+    here, there = await opened(), await opened()
+    here._sock = Full(here._sock, 1)  # type: ignore[assignment]
+    here.send(b"x", place(there))
+    here.send_all([b"x", b"y"], place(there))
+    assert here.unsent == 3
+    here._on_readable()
+    await here.close()
+    here.send_all([b"x", b"y"], place(there))
+    assert here.unsent == 3
+
+
+async def test_a_way_that_fails_costs_single_datagrams_too(opened: Open) -> None:
+    here = await opened()
+    here.send(b"x" * 70_000, place(here))  # larger than UDP can be
+    assert here.unsent == 1
+
+
+async def test_ended_sessions_are_not_remembered_for_ever(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "MAX_ENDED", 3)
+    here = await opened()
+    for _ in range(10):
+        here.dial(place(here)).abort()
+    assert len(here._ended) == 3
+
+
+async def test_another_session_with_the_fixed_peer_replaces_the_first(opened: Open) -> None:
+    here, there = await opened(), await opened()
+    first = here.dial_fixed(place(there))
+    second = here.dial_fixed(place(there))
+    with pytest.raises(StreamClosed):
+        await first.write(b"x")
+    listener = there.listen()
+    await second.write(b"y")
+    theirs = await accepted(listener)
+    assert await soon(theirs.read()) == b"y"
+    second.abort()
+    assert not here._fixed

@@ -274,3 +274,57 @@ async def test_without_the_push_a_nat_keeps_the_dialler_out(
     net.resolver.pushes = True
     async with asyncio.timeout(PATIENCE):
         await talk(await a.network.dial(b.public), await b.accepted())
+
+
+async def test_a_resolver_that_says_nothing_or_goodbye_is_tried_again(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sudph, "BIND_TIMEOUT", 0.1)
+    monkeypatch.setattr(sudph, "REBIND_FIRST", 0.01)
+    silent = await open_udp(LOOPBACK)
+    listener = silent.listen()
+    node = Node(net.resolver)
+    node.network._resolver_udp = (LOOPBACK, silent.address.port)
+    serving = asyncio.get_running_loop().create_task(node.network.serve(node.incoming.put))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            first = await listener.accept()
+            await first.read()  # and no answer
+            second = await listener.accept()
+            await second.close()
+            await listener.accept()
+        assert not node.network._bound.is_set()
+    finally:
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+        await silent.close()
+
+
+async def test_heartbeats_go_on(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skywire.wire.sudph.HEARTBEAT_INTERVAL", 20)
+    node = await net.node()
+    await eventually(lambda: net.resolver.heartbeats.get(node.public, 0) >= 4)
+
+
+async def test_unbound_dials_go_out_as_well(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sudph, "WAIT_BOUND", 0.01)
+    a, b = await net.node(), await net.node()
+    a.network._bound.clear()
+    await talk(await a.network.dial(b.public), await b.accepted())
+
+
+async def test_a_local_address_that_is_silent_gives_way_to_the_public_one(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sudph, "LOCAL_TIMEOUT", 0.1)
+    a, b = await net.node(), await net.node()
+    silent = await open_udp(LOOPBACK)
+
+    async def resolve(kind: str, remote: PubKey) -> Binding:
+        port = str(silent.address.port)
+        return Binding(f"{LOOPBACK}:{b.network.port}", True, port, (LOOPBACK,))
+
+    monkeypatch.setattr(a.network._resolver, "resolve", resolve)
+    await talk(await a.network.dial(b.public), await b.accepted())
+    await silent.close()

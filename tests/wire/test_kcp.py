@@ -461,3 +461,11 @@ def test_reordering_costs_few_repetitions() -> None:
 
     Pair(a, b, Link(delay=20, jitter=2, seed=1)).run(done)
     assert a.resent < 250
+
+
+def test_acknowledgements_nobody_fetches_are_bounded() -> None:
+    end = Kcp(1)
+    for _ in range(1000):
+        end.receive_datagram(segment(PUSH, 0, b"x"), 0)
+    assert len(end._acks) == 4 * WINDOW
+    assert len(end.data_to_send(0)) == 1

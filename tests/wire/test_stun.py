@@ -192,3 +192,38 @@ def test_garbage_never_raises(data: bytes, dressed: bool) -> None:
         data = HEADER.pack(BINDING_RESPONSE, len(data)) + request[4:20] + data
     probe.receive_datagram(data, SERVER, 1)
     probe.data_to_send(1)
+
+
+def through(passes: Callable[[Message, Endpoint], bool]) -> Nat:
+    """The result when the server's answers to questions that `passes` refuses are lost."""
+    probe = NatProbe(SERVER, LOCAL, RANDOM, 0)
+    now = 0
+    while probe.result is None:
+        for datagram, to in probe.data_to_send(now):
+            request = parse(datagram)
+            if passes(request, to):
+                reply = Message(BINDING_RESPONSE, request.transaction, 0, PUBLIC, OTHER)
+                probe.receive_datagram(reply.encode(), to, now)  # never from another port
+        now = max(now, probe.next_timer() or now)
+        probe.handle_timer(now)
+    probe.receive_datagram(b"", SERVER, now)
+    probe.handle_timer(now)
+    return probe.result
+
+
+def test_a_second_address_that_is_silent_fails_the_test() -> None:
+    assert through(lambda request, to: to == SERVER and not request.change).type is NatType.ERROR
+
+
+def test_a_server_that_does_not_change_its_port_is_unexpected() -> None:
+    assert through(lambda request, to: request.change != CHANGE_IP | CHANGE_PORT) == Nat(
+        NatType.UNKNOWN, PUBLIC
+    )
+
+
+def test_ipv6_addresses_and_odd_requests_are_read_as_absent() -> None:
+    attributes = (
+        HEADER.pack(MAPPED_ADDRESS, 20) + b"\0\2" + bytes(18) + HEADER.pack(3, 2) + bytes(4)
+    )
+    message = parse(HEADER.pack(BINDING_RESPONSE, len(attributes)) + bytes(16) + attributes)
+    assert (message.mapped, message.change) == (None, 0)
