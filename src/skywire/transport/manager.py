@@ -200,21 +200,19 @@ class TransportManager:
         result: "asyncio.Future[Link]",
     ) -> None:
         try:
-            link = await self._dial(network, remote, id, label)
+            result.set_result(await self._dial(network, remote, id, label))
         except (SkywireError, TimeoutError) as error:
             if id in self.links:  # the peer was quicker
-                link = self.links[id]
+                result.set_result(self.links[id])
             else:
                 why = str(error) or f"no answer within {DIAL_TIMEOUT:g} s"
                 failure = DialFailed(f"{network.type} transport to {remote}: {why}")
                 failure.__cause__ = error
                 result.set_exception(failure)
-                return
         finally:
             del self._dialling[id]
-            if not result.done() and (task := asyncio.current_task()) and task.cancelling():
+            if not result.done():
                 result.set_exception(StreamClosed("transports are being closed"))
-        result.set_result(link)
 
     async def _dial(self, network: Network, remote: PubKey, id: uuid.UUID, label: str) -> Link:
         await self._pause(id)
