@@ -103,7 +103,8 @@ for _option in reversed(register_options(loopback=True, proxy=True)):
 
 def _port(text: str) -> tuple[str, int]:
     name, _, port = text.partition("=")
-    if name not in NAMES.split(", ") or not port.isdecimal() or int(port) > 0xFFFF:
+    numeric = port.isdecimal() and len(port) <= 5
+    if name not in NAMES.split(", ") or not numeric or int(port) > 0xFFFF:
         raise InvalidValue(f'--port "{text}": expected NAME=PORT with one of {NAMES}')
     return name, int(port)
 

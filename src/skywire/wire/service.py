@@ -10,6 +10,7 @@ SKYSOCKS = "skysocks"
 PROXY = "proxy"  # the same as skysocks, when asked for
 VISOR = "visor"
 MAX_PORT = 0xFFFF
+MAX_DIGITS = 20  # of a port
 
 
 class Geo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,6 +51,7 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 def parse_address(text: str) -> tuple[PubKey, int]:
     """From "<pk>:<port>"; the port may be left out and is 0 then. Raises InvalidValue."""
     key, colon, port = text.partition(":")
-    if colon and not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
+    numeric = port.isascii() and port.isdigit() and len(port) <= MAX_DIGITS
+    if colon and not (numeric and int(port) <= MAX_PORT):
         raise InvalidValue(f'"{text[:80]}": expected <public key>:<port>')
     return PubKey.parse(key), int(port) if colon else 0
