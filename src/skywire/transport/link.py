@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Protocol
 
 from skywire.crypto.keys import PubKey
@@ -81,7 +82,7 @@ class Link:
         remote = stream.remote.pk
         assert remote is not None, "networks authenticate"  # noqa: S101 - a type guard
         self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
+        now = monotonic()
         self.id: uuid.UUID = signed.entry.id
         self.remote: PubKey = remote
         self.type = signed.entry.type
@@ -124,11 +125,11 @@ class Link:
     def latency_age(self) -> float | None:
         """Seconds since `latency` was measured; None: never."""
         at = self._pulse.latency_at
-        return None if at is None else self._loop.time() - at
+        return None if at is None else monotonic() - at
 
     @property
     def bandwidth_age(self) -> float | None:
-        return None if self.bandwidth_at is None else self._loop.time() - self.bandwidth_at
+        return None if self.bandwidth_at is None else monotonic() - self.bandwidth_at
 
     @property
     def payload_sent(self) -> int:
@@ -200,7 +201,7 @@ class Link:
     async def _read(self) -> None:
         try:
             while data := await self._stream.read(READ_SIZE):
-                self._pulse.heard = now = self._loop.time()
+                self._pulse.heard = now = monotonic()
                 self.received += len(data)
                 _finish(self.proven)
                 for control in self._observer.receive_data(data):
@@ -268,7 +269,7 @@ class Link:
 
     def probe(self) -> None:
         """Ask for a sign of life at once: a peer that has gone answers with a reset."""
-        packet = self._pulse.ping(self._loop.time(), at_once=True)
+        packet = self._pulse.ping(monotonic(), at_once=True)
         if packet is not None:
             self._send_control(packet)
 
