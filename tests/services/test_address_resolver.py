@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
 from skywire.crypto.keys import NULL_KEY, PubKey, SecKey
+from skywire.errors import StreamReset
 from skywire.http.auth import SignedSession
 from skywire.services import resolver_udp
 from skywire.services.address_resolver import AddressResolver
@@ -314,3 +315,29 @@ async def test_pushes_to_one_visor_are_limited(ar: Resolver) -> None:
         ar.rules._udp.push(CAROL, BOB, "192.0.2.9:1")  # has no session
         told = [(await alice.pushed())[1] for _ in range(resolver_udp.MAX_PUSHES)]
         assert told == [f"192.0.2.9:{number}" for number in range(resolver_udp.MAX_PUSHES)]
+
+
+async def test_sessions_that_prove_nothing_are_limited(
+    ar: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver_udp, "MAX_UNPROVEN", 2)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bound(ar, BOB, BOB_SK))  # proven: does not count
+        await ar.until_listed(sudph=[BOB])
+        for _ in range(4):
+            socket = await open_udp("127.0.0.1")
+            stack.push_async_callback(socket.close)
+            await socket.dial_fixed(("127.0.0.1", ar.udp.address.port)).write(b"get")
+        async with asyncio.timeout(DEADLINE):
+            while ar.rules._udp._unproven < 2:  # noqa: ASYNC110 - the resolver tells nobody
+                await asyncio.sleep(0.01)
+        with pytest.raises(StreamReset):
+            async with bound(ar, ALICE, ALICE_SK):
+                pass
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            with suppress(StreamReset):
+                async with bound(ar, ALICE, ALICE_SK):
+                    await ar.until_listed(sudph=[ALICE])
+                break
+    assert ar.rules._udp._unproven == 0

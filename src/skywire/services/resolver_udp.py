@@ -15,10 +15,12 @@ from skywire.streams.supervise import Tasks
 from skywire.streams.udp import UdpSocket
 from skywire.wire.handshake import NONCE_SIZE
 from skywire.wire.resolver import MAX_MESSAGE, SUDPH, Binding, Push
-from skywire.wire.resolver_session import SILENCE_LIMIT, Action, ResolverSession
+from skywire.wire.resolver_session import SILENCE_LIMIT, Action, ResolverSession, State
 
 log = logging.getLogger(__name__)
 
+MAX_VISORS = 20_000  # sessions; an idle one takes some 10 KB
+MAX_UNPROVEN = 1000  # of them whose visor has not shown its key yet: anybody can open those
 MAX_PUSHES = 8  # to one visor at a time; those above are dropped: a dialler asks again
 WRITE_LIMIT = 5.0  # seconds for a message to find room in the window
 
@@ -30,18 +32,23 @@ class UdpBindings:
         self._store = store
         self._sessions: dict[PubKey, KcpStream] = {}
         self._pushing: dict[PubKey, int] = {}
+        self._unproven = 0
         self._tasks: Tasks | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     async def serve(self, socket: UdpSocket) -> None:
-        """Until cancelled; closes `socket`, which limits the number of sessions."""
+        """Until cancelled; closes `socket`."""
         tasks = self._tasks = Tasks("resolver udp")
-        listener = socket.listen()
+        listener = socket.listen(sessions=MAX_VISORS)
         try:
             while True:
                 stream = await listener.accept()
+                if self._unproven >= MAX_UNPROVEN:
+                    stream.abort()
+                    continue
+                self._unproven += 1
                 tasks.spawn(self._session(stream), str(stream.remote))
         finally:
             self._tasks = None
@@ -51,6 +58,7 @@ class UdpBindings:
     async def _session(self, stream: KcpStream) -> None:
         clock = asyncio.get_running_loop().time
         session = ResolverSession(random_bytes(NONCE_SIZE), clock())
+        proven = False
         try:
             while True:
                 async with asyncio.timeout_at(session.next_timer()):
@@ -61,6 +69,9 @@ class UdpBindings:
                     log.info("message too long remote=%s size=%d", stream.remote, len(message))
                     break
                 action = session.receive_message(message, clock())
+                if not proven and session.state is not State.HANDSHAKE:
+                    proven = True
+                    self._unproven -= 1
                 if action is Action.UNBIND:
                     break
                 await self._do(action, session, stream)
@@ -69,6 +80,7 @@ class UdpBindings:
         except SkywireError as error:
             log.info("session ended pk=%s remote=%s error=%s", session.remote, stream.remote, error)
         finally:
+            self._unproven -= not proven
             stream.abort()
             if self._sessions.get(session.remote) is stream:
                 del self._sessions[session.remote]

@@ -61,6 +61,7 @@ class UdpSocket:
         self._incoming: dict[Endpoint, KcpStream] = {}
         self._ended: OrderedDict[tuple[Endpoint, int], None] = OrderedDict()
         self._listener: KcpListener | None = None
+        self._max_sessions = 0  # of the listener
         self._closed = False
         self._bursts = sys.platform == "linux"
         self._buffer = bytearray(RECEIVE_BUFFER)
@@ -154,11 +155,15 @@ class UdpSocket:
             on_end=on_end,
         )
 
-    def listen(self) -> "KcpListener":
-        """Take sessions that others dial. Raises Conflict when somebody listens already."""
+    def listen(self, *, sessions: int | None = None) -> "KcpListener":
+        """Take sessions that others dial, `sessions` at a time (None: MAX_SESSIONS).
+
+        Raises Conflict when somebody listens already.
+        """
         if self._listener is not None:
             raise Conflict(f"UDP socket {self.address} has a listener already")
         self._listener = KcpListener(self.address, self._stop_listening)
+        self._max_sessions = MAX_SESSIONS if sessions is None else sessions
         return self._listener
 
     def _stop_listening(self) -> None:
@@ -235,7 +240,7 @@ class UdpSocket:
         if (
             listener is None
             or listener.waiting >= MAX_WAITING
-            or (old is None and len(self._incoming) >= MAX_SESSIONS)
+            or (old is None and len(self._incoming) >= self._max_sessions)
         ):
             self.ignored += 1
             return None
