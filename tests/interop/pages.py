@@ -16,6 +16,21 @@ async def get(http: ClientSession, url: str) -> Any:
         return await response.json(content_type=None)
 
 
+async def until_known(http: ClientSession, base: str, *visors: PubKey, limit: float = SOON) -> None:
+    """Wait until all `visors` are connected to the hypervisor at `base`.
+
+    Ask for no summary before: in a Go hypervisor the list of summaries and a visor that connects
+    at the same time can stop each other, and with them its whole API, for ever.
+    """
+    async with asyncio.timeout(limit):
+        for public in visors:
+            status = 0
+            while status != 200:
+                async with http.get(f"{base}/api/visors/{public}") as response:
+                    status = response.status
+                await asyncio.sleep(0.05)
+
+
 async def row_of(http: ClientSession, base: str, public: PubKey, *, online: bool = True) -> Any:
     """The row of the list of visors for `public`, once it is in this state and has its health."""
     async with asyncio.timeout(SOON):

@@ -8,11 +8,14 @@ import pytest
 from aiohttp import ClientSession
 
 from skywire import __version__
+from skywire.crypto.keys import PubKey
 from skywire.testing.processes import alive
 from skywire.testing.wait import eventually
 from tests.interop.go import Go, Visor
 from tests.interop.ours import SOON, Network, Node, Ours
-from tests.interop.pages import WebTerminal, get, row_of
+from tests.interop.pages import WebTerminal, get, row_of, until_known
+
+BACK_LIMIT = 40.0  # seconds
 
 
 class Watched(NamedTuple):
@@ -22,6 +25,10 @@ class Watched(NamedTuple):
     classic: Node
     persistent: Node
     net: Network
+
+    @property
+    def nodes(self) -> tuple[PubKey, PubKey]:
+        return self.classic.public, self.persistent.public
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +50,10 @@ def node(request: pytest.FixtureRequest, watched: Watched) -> Node:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[ClientSession]:
+async def http(watched: Watched) -> AsyncIterator[ClientSession]:
+    """A browser, when our nodes are there."""
     async with ClientSession() as session:
+        await until_known(session, watched.hypervisor.url, *watched.nodes)
         yield session
 
 
@@ -138,10 +147,13 @@ def test_gos_command_line_asks_our_node(go: Go, watched: Watched, node: Node) ->
 
 
 async def test_our_nodes_come_back_to_a_restarted_hypervisor(
-    http: ClientSession, watched: Watched, node: Node
+    http: ClientSession, watched: Watched
 ) -> None:
-    await row_of(http, watched.hypervisor.url, node.public)
+    """A dial before it is back gets no answer from a Go server, and has to be given up."""
+    url = watched.hypervisor.url
     watched.hypervisor.program.kill()
     await asyncio.to_thread(watched.hypervisor.start)
-    row = await row_of(http, watched.hypervisor.url, node.public)
-    assert row["overview"]["connected_hypervisor"] == [str(watched.hypervisor.public)]
+    await until_known(http, url, *watched.nodes, limit=BACK_LIMIT)
+    for public in watched.nodes:
+        row = await row_of(http, url, public)
+        assert row["overview"]["connected_hypervisor"] == [str(watched.hypervisor.public)]

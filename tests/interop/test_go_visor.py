@@ -16,7 +16,7 @@ from skywire.testing.processes import alive
 from skywire.testing.wait import eventually
 from tests.interop.go import Go, Visor
 from tests.interop.ours import SOON, Network, Node, Ours, client
-from tests.interop.pages import WebTerminal, get, row_of
+from tests.interop.pages import WebTerminal, get, row_of, until_known
 from tests.interop.processes import LOOPBACK, run_ours
 from tests.interop.terminal import content, numbered_text
 
@@ -51,6 +51,7 @@ def watched(go: Go, ours: Ours, our_net: Network, services: str) -> Watched:
 async def http(watched: Watched) -> AsyncIterator[ClientSession]:
     """A browser, when the Go visor is there."""
     async with ClientSession() as session:
+        await until_known(session, watched.go_hypervisor.url, watched.visor.public)
         await row_of(session, watched.base, watched.visor.public)
         yield session
 

@@ -85,7 +85,7 @@ def check_go_curl(go: Go, net: Network, url: str, www: Path, tmp_path: Path) -> 
     got = go.curl(net.discovery, f"{url}/a.txt")
     assert (got.returncode, got.stdout) == (0, b"hello dmsg\n\n")
     file = tmp_path / "big"
-    got = go.curl(net.discovery, "-o", str(file), f"{url}/big.bin")
+    got = go.curl(net.discovery, "-r", "-o", str(file), f"{url}/big.bin")
     assert got.returncode == 0, got
     assert digest(file) == digest(www / "big.bin")
     got = go.curl(net.discovery, f"{url}/none")

@@ -84,7 +84,7 @@ async def test_a_shell_follows_the_window(shell: Terminal) -> None:
 
 async def test_ctrl_c_reaches_the_program(shell: Terminal) -> None:
     await shell.until("ready> ")
-    await shell.type("echo begun-$((1+1)); sleep 1000\r")
+    await shell.type("bash -c 'echo begun-$((1+1)); exec sleep 1000'\r")
     await shell.until("begun-2")
     await shell.type("\x03")
     await shell.ask("echo $?-code", "130-code")

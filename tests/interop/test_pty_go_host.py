@@ -58,11 +58,11 @@ async def dmsg(admitted: Admitted) -> AsyncIterator[DmsgClient]:
 
 @asynccontextmanager
 async def pty(dmsg: DmsgClient, host: PtyHost) -> AsyncIterator[PtyClient]:
+    """For `SOON` seconds at most."""
     async with asyncio.timeout(SOON):
         stream = await dmsg.dial(host.public, DMSG_PTY)
-        made = await PtyClient.connect(stream, max_message=MAX_EXEC_MESSAGE)
-    async with made:
-        yield made
+        async with await PtyClient.connect(stream, max_message=MAX_EXEC_MESSAGE) as made:
+            yield made
 
 
 async def output_until(shell: PtyClient, pattern: str) -> "re.Match[str]":
