@@ -1,10 +1,9 @@
 """sudph between network namespaces: real NATs, loss, a cut link, a moved address.
 
-Needs root; never in CI.
+Needs root, iproute2 and nftables.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -27,7 +26,6 @@ from skywire.transport.sudph import SudphNetwork
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing()), reason=missing()),
-    pytest.mark.skipif("CI" in os.environ, reason="not in CI"),
 ]
 PATIENCE = 20.0
 
