@@ -3,6 +3,8 @@
 import asyncio
 from uuid import UUID
 
+import pytest
+
 from skywire.services.graph import FRESH, LiveGraph
 from skywire.stores.contracts import TransportStore
 from skywire.wire.transport import Entry
@@ -18,9 +20,13 @@ class Store:
         self.now = 0.0
         self.costs = 0.0
         self.asked = 0
+        self.late = False  # the next answer of `all` is as it was when it was asked for
 
     def clock(self) -> float:
         return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
     async def add(self, entry: Entry, lifetime: float | None = None) -> None:
         self.entries[entry.id] = entry
@@ -35,9 +41,12 @@ class Store:
             self.changes += 1
 
     async def all(self) -> list[Entry]:
-        await asyncio.sleep(0)
+        entries = list(self.entries.values())
+        for _ in range(5):
+            await asyncio.sleep(0)
         self.now += self.costs
-        return list(self.entries.values())
+        late, self.late = self.late, False
+        return entries if late else list(self.entries.values())
 
     async def version(self) -> object:
         self.asked += 1
@@ -64,7 +73,7 @@ FIRST, SECOND = Entry.of(ALICE, BOB, "stcpr"), Entry.of(BOB, CAROL, "dmsg")
 def live_graph() -> tuple[LiveGraph, Store]:
     store = Store()
     contract: TransportStore = store
-    return LiveGraph(contract, clock=store.clock), store
+    return LiveGraph(contract, clock=store.clock, sleep=store.sleep), store
 
 
 async def test_takes_over_what_changed() -> None:
@@ -125,13 +134,42 @@ async def test_a_slow_store_is_read_seldom() -> None:
     await live.refresh()
     await store.add(FIRST)
     store.now += 0.85
-    assert not await live.refresh(at_once=True)
+    assert not await live.refresh()
     store.now += 0.1
+    assert await live.refresh()
+
+
+async def test_what_was_not_found_waits_for_the_next_reading() -> None:
+    live, store = live_graph()
+    store.costs = 0.1
+    await live.refresh()
+    assert not await live.refresh(at_once=True)  # nothing has changed: no need to wait
+    await store.add(FIRST)
+    before = store.now
     assert await live.refresh(at_once=True)
+    assert store.now - before == pytest.approx(0.9 + 0.1)
+    store.costs = 1.0
+    store.now += 1.0
+    await store.add(SECOND)
+    assert await live.refresh(at_once=True)
+    await store.delete(SECOND.id)
+    assert not await live.refresh(at_once=True)  # in nine seconds: too long
 
 
-async def test_requests_at_the_same_time_share_one_reading() -> None:
+async def test_a_change_during_a_reading_is_not_missed() -> None:
+    live, store = live_graph()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(live.refresh(at_once=True))
+        await asyncio.sleep(0)
+        assert live.reads == 1
+        await store.add(FIRST)
+        store.late = True  # the reading under way does not see it any more
+        tasks.create_task(live.refresh(at_once=True))
+    assert ALICE in live.graph
+
+
+async def test_requests_at_the_same_time_share_a_reading() -> None:
     live, store = live_graph()
     await store.add(FIRST)
     assert all(await asyncio.gather(*(live.refresh(at_once=True) for _ in range(10))))
-    assert live.reads == 1
+    assert live.reads == 2  # the one under way, and one for all that came later

@@ -7,7 +7,7 @@ when it has changed, and then takes over only what is different.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from skywire.stores.contracts import TransportStore
 from skywire.wire.route_graph import Edge, RouteGraph
@@ -16,51 +16,68 @@ log = logging.getLogger(__name__)
 
 FRESH = 0.05  # seconds for which the store is not asked whether it has changed
 SHARE = 0.1  # of the time may go into reading a store that changes all the time
+MAX_WAIT = 1.0  # seconds that a request waits for its turn to have the store read
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class LiveGraph:
     """`graph` is as fresh as the last `refresh`. The store stays its owner's."""
 
     def __init__(
-        self, store: TransportStore, *, clock: Callable[[], float] = time.monotonic
+        self,
+        store: TransportStore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.graph = RouteGraph()
         self.reads = 0  # of the whole store
         self._store = store
         self._clock = clock
+        self._sleep = sleep
+        self._changes = 0
         self._version: object = None
         self._checked = float("-inf")
         self._next_read = float("-inf")
         self._turn = asyncio.Lock()
 
     async def refresh(self, *, at_once: bool = False) -> bool:
-        """Whether the graph has changed. `at_once`, for what was not found: the store is read
-        even when it says that nothing has changed, for it may be a second behind.
+        """Whether the graph has changed meanwhile.
 
-        A store that takes 100 ms to read is read once a second, however often it changes. Raises
+        A store that takes 100 ms to read is read once a second, however often it changes.
+        `at_once` is for what was not found: it waits until the store may be read again. Then it is
+        read even when it says that nothing has changed, for it may be a second behind. Raises
         Unavailable.
         """
         if not at_once and self._clock() < self._checked + FRESH:
             return False
-        reads = self.reads
+        reads, changes = self.reads, self._changes
         async with self._turn:
-            if self.reads != reads:
-                return True  # somebody else did it meanwhile
-            now = self._clock()
-            if now < self._next_read:
-                return False
-            version = await self._store.version()
-            self._checked = now
-            if version is not None and version == self._version and not at_once:
-                return False
-            changed = await self._read()
-            self._version = version
-            self._next_read = self._clock() + (self._clock() - now) * (1 / SHARE - 1)
-            return changed
+            if self.reads == reads:  # else a reading has begun after the question
+                await self._follow(at_once)
+        return self._changes != changes
 
-    async def _read(self) -> bool:
+    async def _follow(self, at_once: bool) -> None:
+        self._checked = self._clock()
+        version = await self._store.version()
+        same = version is not None and version == self._version
+        wait = self._next_read - self._checked
+        if wait > 0:
+            if same or not at_once or wait > MAX_WAIT:
+                return
+            await self._sleep(wait)
+            version = await self._store.version()
+        elif same and not at_once:
+            return
+        began = self._clock()
+        await self._read()
+        self._version = version
+        self._next_read = self._clock() + (self._clock() - began) * (1 / SHARE - 1)
+
+    async def _read(self) -> None:
+        self.reads += 1  # now: who asks from here on needs another reading
         entries = await self._store.all()
-        self.reads += 1
         graph = self.graph
         gone = set(graph.ids)
         changed = False
@@ -71,5 +88,5 @@ class LiveGraph:
         for id in gone:
             graph.remove(id)
         if changed or gone:
+            self._changes += 1
             log.debug("transports read count=%d gone=%d", len(graph), len(gone))
-        return changed or bool(gone)
