@@ -20,12 +20,12 @@ from ipaddress import ip_address
 import msgspec
 from aiohttp import web
 
-from skywire.crypto import curve
-from skywire.crypto.keys import PubKey, Signature
+from skywire.crypto.keys import PubKey
 from skywire.dmsg import discovery as texts
 from skywire.errors import AuthenticationFailed, Conflict, InvalidValue, NotFound, SkywireError
 from skywire.http.app import health_route, metrics_route
 from skywire.metrics import Counter, Registry
+from skywire.services.base import monitor_texts
 from skywire.stores.contracts import DiscoveryStore
 from skywire.streams.supervise import Backoff, keep_running
 from skywire.wire import entry as wire
@@ -178,25 +178,16 @@ class DmsgDiscovery:
 
     async def _deregister(self, request: web.Request) -> web.Response:
         """A monitor removes entries. Its signature covers its own key's text only: replayable."""
-        text = request.headers.get("NM-PK", "")
-        monitor = next((key for key in self._settings.monitors if str(key) == text), None)
-        if monitor is None:
-            return web.Response(status=403)
+        asked = await monitor_texts(request, self._settings.monitors)
+        if isinstance(asked, int):
+            return web.Response(status=asked)
         try:
-            signature = Signature.parse(request.headers.get("NM-Sign", ""))
-            curve.verify(monitor, text.encode(), signature)
-            texts_of_keys = msgspec.json.decode(await _body(request), type=list[str])
-        except AuthenticationFailed:
-            return web.Response(status=403)
-        except (InvalidValue, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return web.Response(status=400)
-        try:
-            keys = [PubKey.parse_or_null(text) for text in texts_of_keys]
+            keys = [PubKey.parse_or_null(text) for text in asked]
         except InvalidValue:
             return _message(400, texts.BAD_INPUT)
         for key in keys:
             await self._store.delete(key)
-        log.info("entries deregistered monitor=%s count=%d", monitor, len(keys))
+        log.info("entries deregistered count=%d", len(keys))
         return web.Response(body=b"null", headers=_JSON)
 
     @web.middleware
