@@ -88,13 +88,17 @@ class Go:
         program.until_printed("Ready to accept connections")
         return f"redis://{LOOPBACK}:{port}"
 
-    def discovery(self, redis: str, *more: str) -> str:
-        """URL of a discovery; "more" are further flags."""
+    def discovery(self, redis: str) -> str:
+        """URL of a discovery."""
         address = f"{LOOPBACK}:{free_port()}"
+        self.start_discovery(redis, address)
+        return f"http://{address}"
+
+    def start_discovery(self, redis: str, address: str, *more: str) -> Program:
         command = [self.binary, "dmsg", "disc", "--addr", address, "--redis", redis, "--test-mode"]
         program = self.start(*command, *more, name="go-discovery")
         program.until(lambda: get_json(f"http://{address}/health"), "an answer")
-        return f"http://{address}"
+        return program
 
     def server(self, discovery: str, **more: Any) -> tuple[PubKey, Program]:
         """A dmsg server, once the discovery lists it. `more` changes its config."""
@@ -120,11 +124,14 @@ class Go:
 
     def http(self, discovery: str, folder: Path, *more: str) -> PubKey:
         """Key of a server of the files in `folder`, on dmsg port 80."""
+        return self.start_http(discovery, folder, *more)[0]
+
+    def start_http(self, discovery: str, folder: Path, *more: str) -> tuple[PubKey, Program]:
         public, secret = key_pair()
         command = [self.binary, "dmsg", "http", "-D", discovery, "-s", secret.hex()]
         program = self.start(*command, "-d", f"{folder}/", "-p", "80", *more, name="go-http")
         program.until_printed("Serving")
-        return public
+        return public, program
 
     def curl(self, discovery: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         """Prints the body and one LF."""
@@ -183,7 +190,9 @@ class Visor:
         hypervisors: Sequence[PubKey] = (),
         whitelist: Sequence[PubKey] = (),
         hypervisor: bool = False,
+        dmsg: Mapping[str, Any] | None = None,
     ) -> None:
+        """`dmsg` changes that section of the config; `discovery` stays the URL that we ask."""
         self.public, secret = key_pair()
         self.socket = go.path("v.sock")
         self.rpc = f"{LOOPBACK}:{free_port()}"
@@ -200,6 +209,7 @@ class Visor:
                 "sessions_count": 1,
                 "servers": [],
                 "servers_type": "all",
+                **(dmsg or {}),
             },
             "dmsgpty": {
                 "dmsg_port": 22,

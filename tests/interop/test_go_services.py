@@ -1,15 +1,20 @@
 """What is particular to Go's discovery and server, seen from our clients."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
 from skywire.crypto.generate import key_pair
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DIAL_TIMEOUT, DmsgClient
+from skywire.dmsg.direct import StaticDirectory, delegate_to_all
 from skywire.dmsg.discovery import DiscoveryClient, update_entry
 from skywire.errors import DialFailed, NotFound
-from skywire.wire.entry import Entry
+from skywire.http.over_stream import DmsgConnector
+from skywire.wire.entry import Entry, parse
+from skywire.wire.yamux import PING_INTERVAL as KEEPALIVE
 from tests.interop.go import Go, servers
 from tests.interop.ours import SOON, Network, Ours, answers, client, clients, echo
 from tests.interop.processes import LOOPBACK, free_port, run_ours, wait_for
@@ -92,6 +97,52 @@ def test_our_server_registers_and_withdraws_at_a_go_discovery(go: Go, ours: Ours
     assert servers(discovery)[public]["server"]["availableSessions"] == 2048
     assert program.stop() == 0
     assert public not in servers(discovery)
+
+
+async def test_a_go_discovery_answers_over_dmsg(go: Go) -> None:
+    """Our direct client knows a server and guesses that the discovery is there as well."""
+    redis, address = await asyncio.to_thread(go.redis), f"{LOOPBACK}:{free_port()}"
+    url = f"http://{address}"
+    public, secret = key_pair()
+
+    def restart_with_a_key() -> Entry:  # without a server it would sleep for a minute
+        first = go.start_discovery(redis, address)
+        server, _ = go.server(url)
+        entry = parse(json.dumps(servers(url)[server]).encode())
+        first.stop()
+        go.start_discovery(redis, address, "--sk", secret.hex())
+        return entry
+
+    server = await asyncio.to_thread(restart_with_a_key)
+    ours, our_secret = key_pair()
+    direct = StaticDirectory(delegate_to_all([public, ours], [server]))
+    async with DmsgClient(ours, our_secret, direct) as dialling:
+        connector = DmsgConnector(dialling.dial)
+        async with (
+            asyncio.timeout(SOON),
+            DiscoveryClient(f"dmsg://{public}:80", connector=connector) as over_dmsg,
+            DiscoveryClient(url) as over_tcp,
+        ):
+            listed = await over_dmsg.all_servers()
+            assert [entry.static for entry in listed] == [server.static]
+            made, made_secret = key_pair()
+            await update_entry(over_dmsg, made_secret, lambda _: Entry.of_client(made, ()))
+            assert (await over_tcp.entry(made)).static == made
+
+
+@pytest.mark.slow
+async def test_idle_sessions_live_on(go: Go, go_net: Network, our_net: Network, www: Path) -> None:
+    """Keepalives: of our client and a Go server, and of a Go client and our server."""
+    files = await asyncio.to_thread(go.http, our_net.discovery, www)
+    async with clients(go_net.discovery, 2) as (one, two), echo(one):
+        before = go_net.server, one.round_trip(go_net.server)
+        assert before == (one.sessions[0], None)
+        await asyncio.sleep(KEEPALIVE + 2)
+        assert one.sessions == two.sessions == (go_net.server,)
+        assert 0 < (one.round_trip(go_net.server) or 0) < 5
+        assert await answers(two, one.public, b"still") == b"still"
+    got = await asyncio.to_thread(go.curl, our_net.discovery, f"dmsg://{files}:80/a.txt")
+    assert got.stdout == b"hello dmsg\n\n"
 
 
 def server_type(discovery: str, public: PubKey) -> str:

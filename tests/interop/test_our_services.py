@@ -7,16 +7,18 @@ import time
 import pytest
 
 from skywire.crypto.generate import key_pair
+from skywire.dmsg import control
 from skywire.dmsg.discovery import DiscoveryClient, update_entry
 from skywire.http.app import listen, running
+from skywire.ports import DMSG_CONTROL
 from skywire.services import dmsg_discovery
 from skywire.services.dmsg_discovery import DmsgDiscovery, Settings
 from skywire.stores.open import open_discovery
 from skywire.streams.supervise import Tasks
 from skywire.wire.entry import Entry
-from tests.interop.go import Go, servers
+from tests.interop.go import Go, Visor, servers
 from tests.interop.ours import SOON, Network, Ours, client
-from tests.interop.processes import LOOPBACK, free_port, wait_for
+from tests.interop.processes import LOOPBACK, free_port, get_json, wait_for
 from tests.interop.proxy import SOURCE, proxy_front
 from tests.interop.test_go_services import UPDATE, server_type
 
@@ -85,6 +87,29 @@ def test_a_go_server_is_official_first_then_community(go: Go, ours: Ours, whose:
     program.stop()
     assert 'resp_body="invalid signature" resp_status=401' in program.output
     assert public in servers(discovery)
+
+
+async def test_a_go_visor_lives_on_our_discovery_over_dmsg(
+    go: Go, ours: Ours, services: str
+) -> None:
+    """It has two sessions of one key with our server: one for the discovery, one for the rest.
+
+    At its end it withdraws its entry, the same way.
+    """
+    public, secret = key_pair()
+    discovery = await asyncio.to_thread(ours.discovery, "", "--sk", secret.hex())
+    server, program = await asyncio.to_thread(ours.server, discovery)
+    dmsg = {"discovery": f"dmsg://{public}:80", "servers": [servers(discovery)[server]]}
+    visor = await asyncio.to_thread(lambda: Visor(go, discovery, services, dmsg=dmsg))
+    assert program.output.count(f"session up remote={visor.public}") >= 2
+    async with client(discovery) as made:
+        for _ in range(3):
+            async with asyncio.timeout(AT_ONCE):
+                stream = await made.dial(visor.public, DMSG_CONTROL)
+                assert 0 < await control.ping(stream) < AT_ONCE
+                await stream.close()
+    visor.program.stop()
+    assert get_json(f"{discovery}/dmsg-discovery/entry/{visor.public}") is None
 
 
 async def test_a_dead_go_server_expires(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
