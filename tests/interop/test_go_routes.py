@@ -34,7 +34,9 @@ from skywire.stores.sql_services import SqlNonceStore, SqlTransportStore
 from skywire.stores.sqlite import Database
 from skywire.streams.supervise import Tasks
 from skywire.testing.wait import eventually
+from skywire.transport import networks as networking
 from skywire.transport.discovery import TransportDiscoveryClient
+from skywire.transport.dmsg import DmsgNetwork
 from skywire.transport.manager import TransportManager
 from skywire.transport.networks import Identity
 from skywire.transport.stcp import StcpNetwork
@@ -68,7 +70,7 @@ class GoVisor(Visor):
         binary = Path(launcher["bin_path"]) / "skywire"
         if not binary.exists():
             binary.symlink_to(self._go.binary)
-        chat = ["app", "skychat", "--addr", self.chat.removeprefix("http://")]
+        chat = ["app", "skychat", "--addr", f":{self.chat.rpartition(':')[2]}"]
         launcher["apps"] = [
             {"name": "skychat", "binary": "skywire", "args": chat, "auto_start": True, "port": 1}
         ]
@@ -91,13 +93,16 @@ class GoVisor(Visor):
                 assert answer.status == 200, await answer.text()
 
     @asynccontextmanager
-    async def heard(self) -> AsyncIterator[aiohttp.StreamReader]:
-        """What its skychat hears, as server-sent events."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"{self.chat}/sse") as answer,
-        ):
-            yield answer.content
+    async def heard(self) -> AsyncIterator[asyncio.StreamReader]:
+        """What its skychat hears, as server-sent events; headers come with the first one."""
+        host, _, port = self.chat.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /sse HTTP/1.1\r\nHost: x\r\n\r\n")
+        try:
+            yield reader
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
 
 class Ours(NamedTuple):
@@ -127,7 +132,9 @@ class Deployment(NamedTuple):
         dmsg = await self.dmsg(public, secret)
         stcp = StcpNetwork(identity, self.table, listen=f"{LOOPBACK}:0")
         session = await enter(SignedSession(self.tpd, public, secret))
-        manager = TransportManager(identity, [stcp], TransportDiscoveryClient(session))
+        # A Go visor opens a dmsg transport before it dials, and waits long where none is taken.
+        networks: list[networking.Network] = [stcp, DmsgNetwork(dmsg)]
+        manager = TransportManager(identity, networks, TransportDiscoveryClient(session))
         router = Router(
             public,
             secret,
