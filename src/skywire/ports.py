@@ -1,4 +1,4 @@
-"""Well-known dmsg ports and default TCP ports. Source: dmsg.md §7, hypervisor.md §1."""
+"""Well-known ports: dmsg, skynet, TCP. Source: dmsg.md §7, hypervisor.md §1, apps.md §1."""
 
 DMSG_IP_LOOKUP = 1
 DMSG_CONTROL = 7
@@ -9,6 +9,8 @@ DMSG_HYPERVISOR = 46
 DMSG_TRANSPORT_SETUP = 47
 DMSG_HTTP = 80
 DMSG_AWAIT_SETUP = 136
+
+SKYNET_PING = 58  # in 2024: 48, with another meaning
 
 DMSG_EPHEMERAL_FIRST = 49152
 DMSG_EPHEMERAL_LAST = 65535

@@ -87,6 +87,7 @@ class Net:
                 "persistent_sessions": True,
             },
             "cli_addr": "127.0.0.1:0",
+            "transport": {"log_store": {"type": "memory"}},
             "local_path": str(self._path),
         }
         return ConfigFile(json.dumps(config | more), name)

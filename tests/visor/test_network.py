@@ -127,7 +127,7 @@ async def test_a_node_runs_a_command_on_another(net: Net) -> None:
         assert (await run(there.pk, "false", scheme="dmsg", remote_port=22)).exit_code == 1
         with pytest.raises(Refused, match="unknown scheme"):
             await run(there.pk, "true", scheme="tor")
-        with pytest.raises(Refused, match="not on skynet"):
+        with pytest.raises(Refused, match="no setup node"):
             await run(there.pk, "true", scheme="skynet")
 
 

@@ -35,6 +35,8 @@ def config(tmp_path: Path, **more: Any) -> ConfigFile:
     document = {
         "sk": SK.hex(),
         "cli_addr": "127.0.0.1:0",
+        "dmsg": {"discovery": ""},
+        "transport": {"log_store": {"type": "memory"}},
         "pty": {"cli_address": str(tmp_path / "pty.sock")},
     }
     return ConfigFile(json.dumps(document | more), "test")
@@ -124,7 +126,13 @@ async def test_a_visor_without_terminals_says_so(tmp_path: Path) -> None:
 async def test_without_addresses_nothing_listens(tmp_path: Path) -> None:
     file = config(tmp_path, cli_addr="", pty={"cli_network": "", "dmsg_port": 0})
     async with Running(file) as visor:
-        assert set(visor.modules.reports()) == {"dmsg", "dmsg control"}
+        assert set(visor.modules.reports()) == {
+            "dmsg",
+            "dmsg control",
+            "transport dmsg",
+            "persistent transports",
+            "ping",
+        }
     assert not (tmp_path / "pty.sock").exists()
 
 

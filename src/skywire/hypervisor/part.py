@@ -10,7 +10,7 @@ from skywire.hypervisor.context import Context
 from skywire.hypervisor.server import serving
 from skywire.hypervisor.visors import Visors
 from skywire.ports import DMSG_CONTROL
-from skywire.pty.dialing import Dial, over_dmsg
+from skywire.pty.dialing import Dial
 from skywire.streams.stream import Stream
 from skywire.visor.client import LocalVisor
 from skywire.visor.modules import Part, Report
@@ -54,11 +54,10 @@ def hypervisor_part(visor: Visor, *, csrf: bool = True) -> Part:
 
 def terminal_dial(visor: Visor) -> Dial:
     """Reaches the terminals of any visor; our own without the way through a server."""
-    onward = over_dmsg(visor.dmsg.dial)
 
     async def dial(pk: PubKey, port: int, scheme: str) -> Stream:
         if pk != visor.pk:
-            return await onward(pk, port, scheme)
+            return await visor.network.dial_by_scheme(pk, port, scheme)
         if visor.terminals is None:
             raise NotFound("this visor has no terminals: its config has no pty section")
         return await visor.terminals.dial_own()

@@ -86,6 +86,11 @@ class SudphNetwork:
         """The UDP port; 0 while we do not serve."""
         return 0 if self._socket is None else self._socket.address.port
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether the resolver knows us just now."""
+        return self._bound.is_set()
+
     async def bound(self) -> None:
         """Return once the resolver knows us; the caller sets the deadline."""
         await self._bound.wait()

@@ -8,7 +8,7 @@ from skywire.errors import LocalProtocolError
 from skywire.operations import Operation, operations
 from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
-from skywire.visor import ops_info, ops_terminals
+from skywire.visor import ops_info, ops_routes, ops_terminals, ops_transports
 from skywire.wire.gob_types import (
     BOOL,
     BYTES,
@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 SERVICE = "app-visor"
-OPERATIONS = (ops_info, ops_terminals)  # modules whose operations are served
+OPERATIONS = (
+    ops_info,
+    ops_routes,
+    ops_terminals,
+    ops_transports,
+)  # modules whose operations are served
 _PLAIN = {None: EMPTY, bool: BOOL, int: INT, float: FLOAT, str: STRING, bytes: BYTES}
 _DESCRIPTORS = (Array, Basic, Map, Marshaller, Pointer, Slice)
 

@@ -1,14 +1,14 @@
-"""The terminals of a visor: the pty host on its dmsg port and control socket. Source: pty.md §1."""
+"""A visor's terminals: the pty host on dmsg, skynet and its control socket. Source: pty.md §1."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from skywire.appkit.network import Network
 from skywire.config.model import PtyConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
 from skywire.errors import StreamClosed
 from skywire.pty.control import listen_control
-from skywire.pty.dialing import over_dmsg
 from skywire.pty.exec_pool import ExecPool
 from skywire.pty.host import PtyHost
 from skywire.pty.whitelist import Whitelist
@@ -22,11 +22,14 @@ DIAL_LIMIT = 20.0  # seconds
 class Terminals:
     """Owns the pty host, and with it the shells: use it as an async context manager."""
 
-    def __init__(self, config: PtyConfig, dmsg: DmsgClient, admitted: Iterable[PubKey]) -> None:
+    def __init__(
+        self, config: PtyConfig, dmsg: DmsgClient, network: Network, admitted: Iterable[PubKey]
+    ) -> None:
         """`admitted` are keys besides the whitelist of the config: our own, our hypervisors'."""
         self._config = config
         self._dmsg = dmsg
-        dial = over_dmsg(dmsg.dial)
+        self._network = network
+        dial = network.dial_by_scheme
         self.host = PtyHost(
             Whitelist([*admitted, *config.whitelist]),
             persistent_sessions=config.persistent_sessions,
@@ -50,6 +53,7 @@ class Terminals:
         found: dict[str, Part] = {}
         if self._config.dmsg_port:
             found["terminals"] = self._serve_dmsg
+            found["terminals skynet"] = self._serve_skynet
         if self._config.cli_network:
             found["terminal control socket"] = self._serve_control
         return found
@@ -66,6 +70,10 @@ class Terminals:
 
     async def _serve_dmsg(self, report: Report) -> None:
         listener = self._dmsg.listen(self._config.dmsg_port)
+        await _serve(listener, self.host.accept, report)
+
+    async def _serve_skynet(self, report: Report) -> None:
+        listener = self._network.listen(self._config.dmsg_port)
         await _serve(listener, self.host.accept, report)
 
     async def _serve_control(self, report: Report) -> None:

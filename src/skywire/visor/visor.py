@@ -14,24 +14,36 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from typing import TypeVar, cast
+
+import msgspec
 
 from skywire import __version__
+from skywire.appkit.network import Network
 from skywire.config.load import ConfigFile
-from skywire.config.model import VisorConfig
+from skywire.config.model import PersistentTransport as WantedTransport
+from skywire.config.model import TransportType, VisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
 from skywire.dmsg.control import serve_control
 from skywire.dmsg.discovery import Directory
-from skywire.errors import NotSupported
+from skywire.errors import InvalidValue, NotSupported
 from skywire.ports import DMSG_CONTROL
 from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.rpc.server import RpcServer
+from skywire.transport.link import Link
+from skywire.transport.persistent import Wanted
+from skywire.visor import shown
 from skywire.visor.directory import open_directory
 from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import serve_local
 from skywire.visor.modules import Modules, Part, Report
+from skywire.visor.pings import Pings
+from skywire.visor.routes import Routes
 from skywire.visor.rpc import rpc_server
+from skywire.visor.services import Services
 from skywire.visor.terminals import Terminals
+from skywire.visor.transports import Transports
 from skywire.visor.types import (
     BuildInfo,
     DmsgServer,
@@ -39,16 +51,22 @@ from skywire.visor.types import (
     HealthInfo,
     LoadStats,
     Overview,
+    PersistentTransport,
+    RouteRow,
     Summary,
 )
+from skywire.wire.transport import TYPES
 
 log = logging.getLogger(__name__)
+
+_Part = TypeVar("_Part")
 
 CLIENT_TYPE = "visor"
 APP_PROTOCOL_VERSION = "0.1.0"
 READY_LIMIT = 10.0  # seconds after which we are as ready as we get for now
 DMSG_PATIENCE = 3.0  # seconds until a missing connection to dmsg is reported
 STOP_LIMIT = 4.0  # seconds for everything to close
+MAX_SHOWN_RULES = 1000  # in a summary
 
 
 class Visor:
@@ -63,6 +81,10 @@ class Visor:
         self._dmsg: DmsgClient | None = None
         self._rpc: RpcServer = rpc_server(self)
         self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
+        self._transports: Transports | None = None
+        self._routes: Routes | None = None
+        self._network: Network | None = None
+        self._pings: Pings | None = None
         self.terminals: Terminals | None = None  # there while the visor runs, if configured
         self.remote_visors: Callable[[], list[PubKey]] | None = None  # those of our hypervisor
 
@@ -76,10 +98,25 @@ class Visor:
 
     @property
     def dmsg(self) -> DmsgClient:
-        """There while the visor runs."""
-        if self._dmsg is None:
-            raise NotSupported("this visor does not run")
-        return self._dmsg
+        """There while the visor runs, as what follows."""
+        return _running(self._dmsg)
+
+    @property
+    def transports(self) -> Transports:
+        return _running(self._transports)
+
+    @property
+    def routes(self) -> Routes:
+        return _running(self._routes)
+
+    @property
+    def network(self) -> Network:
+        """Dials and listens, over routes and over dmsg."""
+        return _running(self._network)
+
+    @property
+    def pings(self) -> Pings:
+        return _running(self._pings)
 
     def add_part(self, name: str, part: Part) -> None:
         """Run `part` with the others; before `run`."""
@@ -103,9 +140,10 @@ class Visor:
                 client_type=CLIENT_TYPE,
             )
             await stack.enter_async_context(self._dmsg)
+            await self._join_skynet(stack, self._dmsg)
             if self.config.pty is not None:
                 admitted = [self.pk, *self.config.hypervisors]
-                terminals = Terminals(self.config.pty, self._dmsg, admitted)
+                terminals = Terminals(self.config.pty, self._dmsg, self.network, admitted)
                 self.terminals = await stack.enter_async_context(terminals)
             stack.push_async_callback(self.modules.close)
             self._start_parts()
@@ -123,6 +161,16 @@ class Visor:
             except TimeoutError:
                 log.warning("visor did not close in order within seconds=%g", STOP_LIMIT)
 
+    async def _join_skynet(self, stack: AsyncExitStack, dmsg: DmsgClient) -> None:
+        services = Services(self.pk, self.config.sk, dmsg)
+        await stack.enter_async_context(services)
+        self._transports = Transports(self.config, dmsg, services)
+        await stack.enter_async_context(self._transports)
+        self._routes = Routes(self.config, dmsg, self._transports, services)
+        await stack.enter_async_context(self._routes)
+        self._network = Network(dmsg, self._routes)
+        self._pings = Pings(self.pk, self._network)
+
     def _start_parts(self) -> None:
         start = self.modules.start
         if self.config.cli_addr:
@@ -132,6 +180,9 @@ class Visor:
                 start(name, part)
         start("dmsg", self._watch_dmsg)
         start("dmsg control", self._serve_control)
+        for name, (part, awaited) in self.transports.parts().items():
+            start(name, part, awaited=awaited)
+        start("ping", self.pings.serve)
         for pk in self.config.hypervisors:
             if pk != self.pk:  # ours, if there is one, needs no connection
                 start(f"hypervisor {pk}", self._link(pk), awaited=False)
@@ -177,6 +228,8 @@ class Visor:
             local_pk=self.pk,
             build_info=BuildInfo(f"v{__version__}", "unknown", "unknown"),
             app_protocol_version=APP_PROTOCOL_VERSION,
+            transports=[shown.transport(link, self.pk) for link in self._links_up()],
+            routes_count=0 if self._routes is None else len(self._routes.router.rules),
             local_ip=local_ip(),
             hypervisors=list(self.config.hypervisors),
             connected_hypervisor=list(self._links.connected),
@@ -195,15 +248,43 @@ class Visor:
             overview=self.overview(),
             health=self.health(),
             uptime=self.uptime(),
+            routes=self._route_rows(),
             is_hypervisor=self.config.hypervisor is not None,
             dmsg_stats=stats,
             connected_dmsg_servers=[str(server.pk) for server in servers],
             dmsg_servers=servers,
             online=True,
+            min_hops=self.config.routing.min_hops,
+            persistent_transports=self.persistent_transports(),
+            public_autoconnect=self.config.transport.public_autoconnect,
+            is_public=self.config.is_public,
             build_tag="python",
             config_version=self.config.version,
             load=load,
         )
+
+    def _links_up(self) -> list[Link]:
+        return [] if self._transports is None else self._transports.links
+
+    def _route_rows(self) -> list[RouteRow]:
+        if self._routes is None:
+            return []
+        rules = self._routes.router.rules.all()[:MAX_SHOWN_RULES]
+        return [shown.route_row(rule) for rule in rules]
+
+    def persistent_transports(self) -> list[PersistentTransport]:
+        wanted = self.config.persistent_transports
+        return [PersistentTransport(each.pk, each.type) for each in wanted]
+
+    def set_persistent_transports(self, wanted: Iterable[PersistentTransport]) -> None:
+        """Also in the config file. Raises InvalidValue for a type that is none, Unavailable."""
+        new = []
+        for each in wanted:
+            if each.type not in TYPES:
+                raise InvalidValue(f'"{each.type[:40]}": expected one of {", ".join(TYPES)}')
+            new.append(WantedTransport(pk=each.pk, type=cast(TransportType, each.type)))
+        self.file.update(msgspec.structs.replace(self.config, persistent_transports=new))
+        self.transports.persistent.set(Wanted(each.pk, each.type) for each in new)
 
     def allow_terminals(self, keys: Iterable[PubKey]) -> None:
         """Until the visor restarts. Raises NotSupported when it has no terminals."""
@@ -219,6 +300,12 @@ class Visor:
         if self.terminals is None:
             raise NotSupported("this visor has no terminals: its config has no pty section")
         return self.terminals
+
+
+def _running(part: _Part | None) -> _Part:
+    if part is None:
+        raise NotSupported("this visor does not run")
+    return part
 
 
 def local_ip() -> str:

@@ -1,0 +1,1 @@
+"""What a program needs that dials and listens through a visor."""

@@ -1,0 +1,70 @@
+"""What a visor does with its routes. Source: visor.md §3.2, hypervisor.md §6.1; apps.md §10."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.operations import operation
+from skywire.visor import shown
+from skywire.visor.types import RouteGroupInfo
+from skywire.wire.gob_types import BYTES, DURATION, INT, PUBKEY, UINT32, Go, Slice
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+Rules = Annotated[list[bytes], Slice(BYTES)]
+
+
+@dataclass(slots=True)
+class PingConfig:
+    """`size` is in KiB; 0 is the smallest message there is. `public_visors` is not used."""
+
+    GO_NAME: ClassVar[str] = "PingConfig"
+    pk: Annotated[PubKey, Go("PK", PUBKEY)] = NULL_KEY
+    tries: Annotated[int, Go("Tries", INT)] = 1
+    size: Annotated[int, Go("PcktSize", INT)] = 0
+    public_visors: Annotated[int, Go("PubVisCount", INT)] = 0
+
+
+@operation(rpc="RoutingRules", http="GET /visors/{pk}/routes")
+async def routing_rules(visor: "Visor") -> Rules:
+    """The rules by which this visor passes packets on."""
+    return [rule.encode() for rule in visor.routes.router.rules.all()]
+
+
+@operation(rpc="RoutingRule", http="GET /visors/{pk}/routes/{rid}")
+async def routing_rule(visor: "Visor", id: Annotated[int, UINT32]) -> bytes:
+    """One rule."""
+    return visor.routes.router.rules.get(id).rule.encode()
+
+
+@operation(rpc="RemoveRoutingRule", http="DELETE /visors/{pk}/routes/{rid}")
+async def remove_routing_rule(visor: "Visor", id: Annotated[int, UINT32]) -> None:
+    """Remove a rule: what follows it stops here. An unknown one is no error, as in Go."""
+    visor.routes.router.rules.remove(id)
+
+
+@operation(rpc="RouteGroups", http="GET /visors/{pk}/routegroups")
+async def route_groups(visor: "Visor") -> list[RouteGroupInfo]:
+    """The ends of routes that are here."""
+    types = {str(link.id): link.type for link in visor.transports.links}
+    return [shown.route_group(group, types) for group in visor.routes.router.groups]
+
+
+@operation(rpc="DialPing")
+async def dial_ping(visor: "Visor", request: PingConfig) -> None:
+    """Have a route to another visor ready, to ping it."""
+    await visor.pings.dial(request.pk)
+
+
+@operation(rpc="Ping")
+async def ping(visor: "Visor", request: PingConfig) -> Annotated[list[int], Slice(DURATION)]:
+    """How long messages take there and back over that route, in ns."""
+    taken = await visor.pings.ping(request.pk, request.tries, request.size)
+    return [round(seconds * 1e9) for seconds in taken]
+
+
+@operation(rpc="StopPing")
+async def stop_ping(visor: "Visor", pk: Annotated[PubKey, PUBKEY]) -> None:
+    """Close that route."""
+    await visor.pings.stop(pk)

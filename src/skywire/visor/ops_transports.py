@@ -1,0 +1,173 @@
+"""What a visor does with its transports. Source: visor.md §3.2, hypervisor.md §6.1."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, ClassVar
+from uuid import UUID as Uuid
+
+from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.errors import DialFailed, InvalidValue, NotFound
+from skywire.operations import operation
+from skywire.visor import shown
+from skywire.visor.types import PersistentTransport, TransportSummary
+from skywire.wire.gob_types import (
+    BOOL,
+    DURATION,
+    FLOAT,
+    INT,
+    NULL_UUID,
+    PUBKEY,
+    STRING,
+    UUID,
+    Go,
+    Pointer,
+    Slice,
+)
+from skywire.wire.transport import USER
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+ADD_LIMIT = 20.0  # seconds, whatever time-out is asked for
+MAX_LABEL = 64  # characters
+MAX_PERSISTENT = 1024
+
+
+@dataclass(slots=True)
+class TransportsIn:
+    """Empty filters let all through."""
+
+    GO_NAME: ClassVar[str] = "TransportsIn"
+    types: Annotated[list[str], Go("FilterTypes", Slice(STRING))] = field(default_factory=list)
+    keys: Annotated[list[PubKey], Go("FilterPubKeys", Slice(PUBKEY))] = field(default_factory=list)
+    show_logs: Annotated[bool, Go("ShowLogs", BOOL)] = False
+
+
+@dataclass(slots=True)
+class AddTransportIn:
+    """The last three fields are 2026's; the time-out is in ns."""
+
+    GO_NAME: ClassVar[str] = "AddTransportIn"
+    remote_pk: Annotated[PubKey, Go("RemotePK", PUBKEY)] = NULL_KEY
+    type: Annotated[str, Go("TpType", STRING)] = ""
+    timeout: Annotated[int, Go("Timeout", DURATION)] = 0
+    label: Annotated[str, Go("Label", STRING)] = ""
+    no_register: Annotated[bool, Go("NoRegister", BOOL)] = False
+    skip_latency_probe: Annotated[bool, Go("SkipLatencyProbe", BOOL)] = False
+
+
+@dataclass(slots=True)
+class TransportFigures:
+    """Ours: what is known of one transport, and how old that is. -1 is unknown."""
+
+    id: Annotated[Uuid, Go("ID", UUID)] = NULL_UUID
+    remote_pk: Annotated[PubKey, Go("Remote", PUBKEY)] = NULL_KEY
+    type: Annotated[str, Go("Type", STRING)] = ""
+    latency_ms: Annotated[float, Go("LatencyMS", FLOAT)] = -1.0
+    latency_age_s: Annotated[float, Go("LatencyAge", FLOAT)] = -1.0
+    bandwidth: Annotated[float, Go("Bandwidth", FLOAT)] = -1.0  # bytes/s
+    bandwidth_age_s: Annotated[float, Go("BandwidthAge", FLOAT)] = -1.0
+    queued: Annotated[int, Go("Queued", INT)] = 0  # bytes
+
+
+Summaries = Annotated[list[TransportSummary], Slice(Pointer(TransportSummary))]
+
+
+@operation(rpc="TransportTypes", http="GET /visors/{pk}/transport-types")
+async def transport_types(visor: "Visor") -> list[str]:
+    """The kinds of transport this visor can open now."""
+    return visor.transports.types
+
+
+@operation(rpc="Transports", http="GET /visors/{pk}/transports")
+async def transports(visor: "Visor", request: TransportsIn) -> Summaries:
+    """The transports that are up."""
+    return [
+        shown.transport(link, visor.pk, log=request.show_logs)
+        for link in visor.transports.links
+        if (not request.types or link.type in request.types)
+        and (not request.keys or link.remote in request.keys)
+    ]
+
+
+@operation(rpc="Transport", http="GET /visors/{pk}/transports/{tid}")
+async def transport(visor: "Visor", id: Annotated[Uuid, UUID]) -> TransportSummary:
+    """One transport."""
+    link = visor.transports.manager.link(id)
+    if link is None:
+        raise NotFound("not found")
+    return shown.transport(link, visor.pk)
+
+
+@operation(rpc="AddTransport", http="POST /visors/{pk}/transports")
+async def add_transport(visor: "Visor", request: AddTransportIn) -> TransportSummary:
+    """Open a transport to another visor; the one that is there serves, too."""
+    label = request.label or USER
+    if len(label) > MAX_LABEL:
+        raise InvalidValue(f"label of {len(label)} characters: expected at most {MAX_LABEL}")
+    manager = visor.transports.manager
+    if request.type not in manager.types:
+        raise InvalidValue("save transport: unknown network type")
+    try:
+        async with asyncio.timeout(ADD_LIMIT):
+            link = await manager.save(request.remote_pk, request.type, label)
+    except TimeoutError:
+        raise DialFailed(f"save transport: no answer within {ADD_LIMIT:g} s") from None
+    except DialFailed as error:
+        raise DialFailed(f"save transport: {error}") from error
+    return shown.transport(link, visor.pk)
+
+
+@operation(rpc="RemoveTransport", http="DELETE /visors/{pk}/transports/{tid}")
+async def remove_transport(visor: "Visor", id: Annotated[Uuid, UUID]) -> None:
+    """Close a transport; one that is not there is no error, as in Go."""
+    if visor.transports.manager.link(id) is not None:
+        await visor.transports.manager.remove(id)
+
+
+@operation(rpc="RemoveAllTransports")
+async def remove_all_transports(visor: "Visor") -> None:
+    """Close all transports; those that are to be kept up come back."""
+    manager = visor.transports.manager
+    async with asyncio.TaskGroup() as tasks:
+        for link in visor.transports.links:
+            if link.is_up:
+                tasks.create_task(manager.remove(link.id))
+
+
+@operation(rpc="TransportFigures")
+async def transport_figures(visor: "Visor") -> list[TransportFigures]:
+    """Latency and bandwidth of each transport, with the age of each figure."""
+
+    def known(value: float | None) -> float:
+        return -1.0 if value is None else value
+
+    return [
+        TransportFigures(
+            link.id,
+            link.remote,
+            link.type,
+            -1.0 if link.latency is None else link.latency * 1000,
+            known(link.latency_age),
+            known(link.bandwidth),
+            known(link.bandwidth_age),
+            link.queued,
+        )
+        for link in visor.transports.links
+    ]
+
+
+@operation(rpc="GetPersistentTransports")
+async def persistent_transports(visor: "Visor") -> list[PersistentTransport]:
+    """The transports that are opened again whenever they are missing."""
+    return visor.persistent_transports()
+
+
+@operation(rpc="SetPersistentTransports")
+async def set_persistent_transports(
+    visor: "Visor", request: Annotated[list[PersistentTransport], Slice(PersistentTransport)]
+) -> None:
+    """Replace the list of these, in the config file, too."""
+    if len(request) > MAX_PERSISTENT:
+        raise InvalidValue(f"{len(request)} transports: expected at most {MAX_PERSISTENT}")
+    visor.set_persistent_transports(request)

@@ -1,0 +1,91 @@
+"""The routes of a visor, as its config has them: router, finder, setup nodes. Source: visor.md §1.
+
+a dial:  prepare a transport → route finder, or our own calculation → setup node → route group
+"""
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+from skywire.config.model import VisorConfig
+from skywire.crypto.keys import PubKey
+from skywire.dmsg.client import DmsgClient
+from skywire.metrics import Registry
+from skywire.router.dialling import Finder
+from skywire.router.finder import LocalRoutes, RouteFinder, all_transports
+from skywire.router.ports import RouteListener
+from skywire.router.route_group import RouteGroup
+from skywire.router.router import Router
+from skywire.router.setup_client import SetupClient
+from skywire.visor.services import Services, check_url
+from skywire.visor.transports import Transports
+from skywire.wire.routes import MAX_HOPS, Bounds
+from skywire.wire.transport import Entry
+
+
+class Routes:
+    """Use it as an async context manager, inside the transports."""
+
+    def __init__(
+        self, config: VisorConfig, dmsg: DmsgClient, transports: Transports, services: Services
+    ) -> None:
+        self._config = config
+        self._dmsg = dmsg
+        self._transports = transports
+        self._services = services
+        self._stack = AsyncExitStack()
+        self.metrics = Registry()
+        self.router: Router
+
+    async def __aenter__(self) -> "Routes":
+        """Raises InvalidValue naming the key of a URL that is none."""
+        config, manager = self._config.routing, self._transports.manager
+        setup = None
+        if config.route_setup_nodes:
+            setup = SetupClient(self._dmsg.dial, config.route_setup_nodes).dial_route_group
+        self.router = Router(
+            self._config.pk,
+            self._config.sk,
+            manager,
+            setup_nodes=config.route_setup_nodes,
+            dmsg_listen=self._dmsg.listen,
+            finder=await self._finder(),
+            setup=setup,
+            prepare=self._transports.prepare,
+            bounds=Bounds(config.min_hops, MAX_HOPS),
+            plain_allowed=False,  # the peer's key is proven by the encryption
+            registry=self.metrics,
+        )
+        manager.on_data = self.router.handle_data
+        manager.on_change.append(self.router.link_changed)
+        await self._stack.enter_async_context(self.router)
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        await self._stack.aclose()
+
+    async def _finder(self) -> Finder:
+        url, listing = self._config.routing.route_finder, self._transports.listing
+        everything = None if listing is None else partial(all_transports, listing.plain)
+        local = LocalRoutes(everything, self._own)
+        if not url:
+            return local
+        check_url("routing.route_finder", url)
+        connector = await self._stack.enter_async_context(self._services.connector(url))
+        limit = self._config.routing.route_finder_timeout
+        finder = RouteFinder(url, local=local, connector=connector, timeout=limit)
+        return await self._stack.enter_async_context(finder)
+
+    def _own(self) -> list[Entry]:
+        return [link.signed.entry for link in self._transports.links]
+
+    # The carrier of `appkit.network.Network`
+
+    @property
+    def can_dial(self) -> bool:
+        return bool(self._config.routing.route_setup_nodes and self._transports.manager.links)
+
+    async def dial(self, remote: PubKey, port: int) -> RouteGroup:
+        return await self.router.dial(remote, port)
+
+    def listen(self, port: int) -> RouteListener:
+        return self.router.listen(port)

@@ -1,0 +1,69 @@
+"""Sessions with the services a visor uses, over HTTP or dmsg. Source: visor.md §1, services.md §1.
+
+An URL `dmsg://<pk>:<port>` goes through the visor's own dmsg client.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from skywire.crypto.keys import PubKey, SecKey
+from skywire.dmsg.client import DmsgClient
+from skywire.errors import InvalidValue
+from skywire.http.auth import SignedSession
+from skywire.http.over_stream import DmsgConnector
+
+SCHEMES = ("http", "https", "dmsg")
+
+
+class Services:
+    """Use it as an async context manager; the sessions end with it."""
+
+    def __init__(self, public: PubKey, secret: SecKey, dmsg: DmsgClient) -> None:
+        self._public = public
+        self._secret = secret
+        self._dmsg = dmsg
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Services":
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def connector(self, url: str) -> AsyncIterator[aiohttp.BaseConnector | None]:
+        """What carries requests to `url`; None: TCP."""
+        connector = DmsgConnector(self._dmsg.dial) if url.startswith("dmsg://") else None
+        try:
+            yield connector
+        finally:
+            if connector is not None:
+                await connector.close()
+
+    async def session(self, key: str, url: str) -> SignedSession:
+        """With the service at `url`, which `key` of the config names. Raises InvalidValue."""
+        return await self._stack.enter_async_context(self.temporary(key, url))
+
+    @asynccontextmanager
+    async def temporary(self, key: str, url: str) -> AsyncIterator[SignedSession]:
+        """The same for a part, which ends it."""
+        check_url(key, url)
+        async with (
+            self.connector(url) as connector,
+            SignedSession(url, self._public, self._secret, connector) as session,
+        ):
+            yield session
+
+
+def check_url(key: str, url: str) -> None:
+    """Raises InvalidValue naming `key` of the config."""
+    try:
+        parsed = URL(url)
+        valid = parsed.scheme in SCHEMES and bool(parsed.host) and parsed.port is not None
+    except ValueError:
+        valid = False
+    if not valid and not (url.startswith("dmsg://") and len(url) > len("dmsg://")):
+        raise InvalidValue(f'{key}: "{url[:100]}": expected an http://, https:// or dmsg:// URL')

@@ -1,0 +1,147 @@
+"""A private deployment in one process with every service, and visors joined by stcp."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from skywire.config.values import HostPort
+from skywire.crypto.generate import deterministic_key_pair
+from skywire.crypto.keys import PubKey
+from skywire.errors import SkywireError
+from skywire.services.base import Common
+from skywire.services.everything import PORTS, start_all
+from skywire.services.host import Host
+from skywire.stores.open import open_stores
+from skywire.testing.wait import eventually
+from tests.visor.network import Net, Node, network
+
+
+class Skynet:
+    """`urls` has the services by name; visor names are keys of `nodes`."""
+
+    def __init__(self, net: Net, urls: dict[str, str], setup_nodes: list[str]) -> None:
+        self.net = net
+        self.urls = urls
+        self.setup_nodes = setup_nodes
+        self.nodes: dict[str, Node] = {}
+        self._ports: dict[str, int] = {}
+        self.stop_services: Callable[[], Awaitable[None]]
+
+    def port(self, name: str) -> int:
+        """Of a visor's stcp; free when it was asked for the first time."""
+        if name not in self._ports:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self._ports[name] = probe.getsockname()[1]
+        return self._ports[name]
+
+    async def visor(self, name: str, *peers: str, **more: Any) -> Node:
+        """One that keeps an stcp transport to each of `peers`, which it waits for."""
+        routing = {
+            "route_finder": self.urls["rf"],
+            "route_setup_nodes": self.setup_nodes,
+            "automatic_transports": False,
+        }
+        config = self.net.config(
+            name,
+            **{
+                "transport": {
+                    "discovery": self.urls["tpd"],
+                    "log_store": {"type": "memory"},
+                },
+                "routing": routing,
+                "skywire-tcp": {
+                    "listening_address": f"127.0.0.1:{self.port(name)}",
+                    "pk_table": {str(key(peer)): self.address(peer) for peer in peers},
+                },
+                "persistent_transports": [{"pk": str(key(peer)), "type": "stcp"} for peer in peers],
+            }
+            | more,
+        )
+        node = self.nodes[name] = await self.net.start(config)
+        await eventually(lambda: len(node.visor.transports.links) >= len(peers))
+        return node
+
+    def address(self, name: str) -> str:
+        return f"127.0.0.1:{self.port(name)}"
+
+    async def line(self) -> tuple[Node, Node, Node]:
+        """A - B - C, and no transport between A and C."""
+        b = await self.visor("b")
+        a = await self.visor("a", "b")
+        c = await self.visor("c", "b")
+        await listed(a, b, c)
+        return a, b, c
+
+
+def key(name: str) -> PubKey:
+    return deterministic_key_pair(name.encode())[0]
+
+
+async def listed(*nodes: Node) -> None:
+    """The dmsg discovery knows all: setup nodes can reach them."""
+    async with asyncio.timeout(15):
+        for node in nodes:
+            await node.visor.dmsg.ready()
+
+
+@asynccontextmanager
+async def skynet(tmp_path: Path, setup_nodes: int = 1) -> AsyncIterator[Skynet]:
+    """With a dead setup node before the living one when `setup_nodes` is 2."""
+    async with AsyncExitStack() as stack:
+        net = await stack.enter_async_context(network(tmp_path))
+        await net.start_discovery()
+        await net.start_server()
+        services = await stack.enter_async_context(AsyncExitStack())
+        host = await services.enter_async_context(Host(net.discovery))
+        stores = await open_stores("sqlite::memory:")
+        stack.push_async_callback(stores.close)
+        urls = await start_all(
+            services,
+            host,
+            stores,
+            {name: HostPort("127.0.0.1:0") for name in PORTS},
+            Common(allow_loopback=True),
+            secret=deterministic_key_pair(b"services")[1],
+            dmsg_discovery=net.discovery,
+        )
+        living = urls.pop("sn")
+        dead = [str(key(f"dead {number}")) for number in range(setup_nodes - 1)]
+        made = Skynet(net, urls, [*dead, living])
+        made.stop_services = services.aclose
+        yield made
+
+
+async def exchange(here: Any, there: Any, size: int) -> None:
+    """`size` bytes each way at the same time, unchanged."""
+    data = bytes(range(256)) * (size // 256)
+
+    async def send(stream: Any) -> None:
+        for begin in range(0, len(data), 32768):
+            await stream.write(data[begin : begin + 32768])
+
+    async def receive(stream: Any) -> None:
+        got = bytearray()
+        while len(got) < len(data):
+            part = await stream.read()
+            assert part, "ended early"
+            got += part
+        assert bytes(got) == data
+
+    async with asyncio.timeout(40), asyncio.TaskGroup() as tasks:
+        for stream in (here, there):
+            tasks.create_task(send(stream))
+            tasks.create_task(receive(stream))
+
+
+async def reason_of_end(stream: Any) -> str:
+    """What ended it, by reading to the end."""
+    try:
+        while await stream.read():
+            pass
+    except SkywireError as error:
+        return str(error)
+    return ""
