@@ -9,7 +9,7 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 COVERS = tomllib.loads((TESTS / "covers.toml").read_text())
-VECTORS = ("dmsg", "pty", "visor")
+VECTORS = ("dmsg", "pty", "routing", "visor")
 FAULTS = (
     "frames at the session handshake",
     "frames of a stream's noise",
@@ -53,6 +53,9 @@ def wanted() -> set[str]:
     return {
         *(f"traps.dmsg.{number}" for number in range(1, 17)),
         *(f"traps.pty.{number}" for number in range(1, 11)),
+        *(f"traps.transports.{number}" for number in range(1, 17)),
+        *(f"acceptance.3085.{letter}" for letter in "abcdefghi"),
+        "acceptance.3085.order",
         *(f"acceptance.3093.{letter}" for letter in "abcdefghijk"),
         *(f"acceptance.3089.{letter}" for letter in "abcdefg"),
         *(f"scenarios.T{number}" for number in range(1, 41)),

@@ -223,6 +223,17 @@ def test_data_first_means_an_old_peer_and_counts() -> None:
     assert take(machine) == [(H, b"\x01")]
 
 
+def test_a_handshake_that_was_lost_does_not_make_the_route_plain() -> None:
+    """The reference takes the first noise message for data then."""
+    a, b = end(initiator=True), end(initiator=False)
+    a.start()
+    take(a)  # lost
+    b.handle_timer(2.0)
+    exchange(a, b, now=2.0)
+    assert (a.state, b.state) == (State.OPEN, State.OPEN)
+    assert (a.encrypted, b.encrypted, b.received) == (True, True, [])
+
+
 @pytest.mark.parametrize("packet", [(H, b"\0"), (D, b"old")])
 def test_plain_text_is_refused_where_it_is_not_allowed(packet: tuple[int, bytes]) -> None:
     machine = end(initiator=False, plain_allowed=False)

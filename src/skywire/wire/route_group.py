@@ -30,6 +30,7 @@ MAX_ERROR_TEXT = 1024  # characters that are kept
 
 ENCRYPT = b"\x01"
 CLOSE = bytes([CLOSE_REQUESTED])
+FIRST_NOISE = b"\x00\x31"  # length of the first noise message: a key and a tag
 
 
 class State(Enum):
@@ -188,11 +189,14 @@ class GroupEnd:
             return  # a repeated one
         self._introduce()
         if payload[0]:
-            self.state = State.NOISE
-            self._deadline = now + NOISE_LIMIT
-            self._write_noise()
+            self._agree(now)
         else:
             self._open_plain(now)
+
+    def _agree(self, now: float) -> None:
+        self.state = State.NOISE
+        self._deadline = now + NOISE_LIMIT
+        self._write_noise()
 
     def _open_plain(self, now: float) -> None:
         if not self._plain_allowed:
@@ -208,7 +212,10 @@ class GroupEnd:
         self.liveness.data_received(len(payload))
         if self.state is State.WAITING:
             self._introduce()
-            self._open_plain(now)
+            if not self._initiator and payload.startswith(FIRST_NOISE):
+                self._agree(now)  # its handshake was lost, it has got ours and encrypts
+            else:
+                self._open_plain(now)
         if self.state is State.NOISE:
             payload = self._read_noise(payload, now)
         if self.state is not State.OPEN or not payload:
