@@ -18,7 +18,7 @@ from skywire.metrics import Registry
 from skywire.router.ports import BACKLOG, offline
 from skywire.router.route_group import QUEUE, RouteGroup
 from skywire.testing import vectors
-from skywire.testing.route_network import RouteNetwork, line, network
+from skywire.testing.route_network import MemoryLink, RouteNetwork, line, network
 from skywire.testing.wait import eventually
 from skywire.wire.packet import Packet, PacketReader, PacketType, encode
 from skywire.wire.rule import RouteDescriptor, Rule
@@ -373,6 +373,80 @@ async def test_a_reader_that_pauses_keeps_a_sender_of_ours_waiting() -> None:
                 received += len(await theirs.read())
             await writing
         assert net.routers[2]._slow.value == 0
+
+
+async def test_a_transport_waits_for_the_next_one_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sender without a window: the intermediary stops to read while its next hop is behind."""
+    async with line(3) as net:
+        net.routers[1].rules.save([Rule.intermediary(5, KEEP, 6, net.link(1, 2).id)])
+        slow, held = net.link(1, 2), asyncio.Event()
+
+        async def wait() -> None:
+            await held.wait()
+
+        received = 0
+
+        def take(link: MemoryLink, data: bytes) -> Any:
+            nonlocal received
+            received += len(data)
+            return None if held.is_set() else wait()
+
+        monkeypatch.setattr(net.routers[2], "handle_data", take)
+        packet = encode(D, 5, bytes(65_000))
+        for _ in range(100):
+            net.link(0, 1).send(packet)
+        await eventually(lambda: slow.congested)
+        await asyncio.sleep(0.05)
+        assert slow.peer._size < 1_000_000, "most waits before the intermediary"
+        held.set()
+        await eventually(lambda: received == 100 * len(packet))
+
+
+async def test_a_transport_that_takes_nothing_ends_its_routes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("skywire.router.router.CONGESTION_LIMIT", 0.2)
+    async with line(3) as net:
+        ours, _ = await connected(net)
+        blocked = asyncio.Event()
+
+        async def wait() -> None:
+            await blocked.wait()
+
+        monkeypatch.setattr(net.routers[2], "handle_data", lambda link, data: wait())
+        writing = asyncio.ensure_future(ours.write(bytes(1 << 20)))
+        async with asyncio.timeout(3):
+            assert f"to {net.keys[2]}: it took no data" in await outcome(ours.read())
+        await asyncio.gather(writing, return_exceptions=True)
+
+
+async def test_a_writer_waits_while_its_transport_is_behind() -> None:
+    async with line(2) as net:
+        ours, theirs = await connected(net)
+        there = net.link(0, 1).peer
+        size, there._size = there._size, 1 << 20
+        writing = asyncio.ensure_future(ours.write(b"x"))
+        await asyncio.sleep(0.02)
+        assert not writing.done()
+        there._size = size
+        net.link(0, 1).wake()
+        assert await theirs.read() == b"x"
+        await writing
+
+
+async def test_a_transport_that_refuses_ends_the_writer() -> None:
+    async with line(2) as net:
+        ours, _ = await connected(net)
+
+        def full(data: bytes | memoryview, packets: int = 1) -> None:
+            raise Unavailable("4 MB are waiting")
+
+        net.link(0, 1).send = full  # type: ignore[method-assign]
+        with pytest.raises(StreamReset, match="4 MB are waiting"):
+            await ours.write(b"x")
+        assert net.routers[0].groups == []
 
 
 # Faults

@@ -6,7 +6,15 @@ remembers for a while which visors and transports failed: they come last then.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,6 +23,7 @@ from skywire.errors import DialFailed, InvalidValue, NotFound, SkywireError
 from skywire.router.links import Transports
 from skywire.router.ports import Ports
 from skywire.router.route_group import RouteGroup
+from skywire.router.setup_client import NO_NODE
 from skywire.router.setup_types import BidirectionalRoute, EdgeRules
 from skywire.wire.routes import Bounds, Path
 from skywire.wire.rule import DEFAULT_KEEP_ALIVE, RouteDescriptor
@@ -123,7 +132,9 @@ class Dialler:
                 cause = str(error) or "no answer in time"
                 log.info("route failed remote=%s path=%s reason=%s", remote, text(forward), cause)
                 causes.append(cause)
-                self.failed([*forward, *reverse], cause)
+                if cause.startswith(NO_NODE):
+                    break  # another path would not help
+                self.failed((forward, reverse), cause)
         raise DialFailed(f"route to {remote}:{port}: " + "; ".join(causes))
 
     async def _candidates(self, remote: PubKey, finder: Finder) -> AsyncIterator[tuple[Path, Path]]:
@@ -182,14 +193,20 @@ class Dialler:
 
     # What failed
 
-    def failed(self, path: Path, reason: str) -> None:
-        """Avoid what `reason` names of `path` for a while; all of it when it names nothing."""
-        transports = {hop.tp_id for hop in path if str(hop.tp_id) in reason}
-        ends = {self._public, path[-1].to_pk, path[0].from_pk}
-        between = {hop.to_pk for hop in path if hop.to_pk not in ends}
+    def failed(self, paths: Sequence[Path], reason: str) -> None:
+        """Avoid what `reason` names of `paths` for a while; all of it when it names nothing.
+
+        When the far end itself could not be dialled, the way there is not at fault.
+        """
+        ends = {key for path in paths for key in (path[0].from_pk, path[-1].to_pk)}
+        if any(f"dial {key}" in reason for key in ends):
+            return
+        hops = [hop for path in paths for hop in path]
+        between = {hop.to_pk for hop in hops} - ends
+        transports = {hop.tp_id for hop in hops if str(hop.tp_id) in reason}
         visors = {key for key in between if f"to {key}" in reason or f"dial {key}" in reason}
         if not transports and not visors:
-            transports, visors = {hop.tp_id for hop in path}, between
+            transports, visors = {hop.tp_id for hop in hops}, between
         until = self._clock() + AVOID_TIME
         for transport in transports:
             _remember(self._failed_transports, transport, until)

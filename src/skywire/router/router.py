@@ -359,7 +359,7 @@ class Router:
         if group.initiator:
             self.ports.release(group.descriptor.dst_port)
             if group.lost and group.path:
-                self._dialler.failed(group.path, group.error)
+                self._dialler.failed((group.path,), group.error)
 
     # What setup nodes ask for
 
