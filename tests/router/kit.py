@@ -1,7 +1,9 @@
 """Routes for tests."""
 
 import asyncio
+from typing import Any
 
+from skywire.errors import StreamReset
 from skywire.router.route_group import RouteGroup
 from skywire.testing.route_network import RouteNetwork
 
@@ -14,3 +16,11 @@ async def connected(net: RouteNetwork, port: int = 80) -> tuple[RouteGroup, Rout
         theirs = await listener.accept()
     await listener.close()
     return ours, theirs
+
+
+async def outcome(work: Any) -> Any:
+    """What it gives, or the text of the reset."""
+    try:
+        return await work
+    except StreamReset as error:
+        return str(error)
