@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from functools import partial
+from time import monotonic
 from typing import Protocol
 
 from skywire.errors import DialFailed, NotSupported, StreamClosed, StreamReset, Unavailable
@@ -63,6 +64,7 @@ class RouteGroup:
         "_reader",
         "_relieved",
         "_timer",
+        "_timer_at",
         "_writer",
         "descriptor",
         "initiator",
@@ -94,7 +96,7 @@ class RouteGroup:
         self._forward = forward
         self._consume = consume
         self._loop = asyncio.get_running_loop()
-        self._clock = self._loop.time
+        self._clock = monotonic  # latencies need it: the loop's has steps of 1 ms
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._messages: deque[bytes] = deque()
@@ -103,6 +105,7 @@ class RouteGroup:
         self._relieved: asyncio.Future[None] | None = None
         self._patience = PATIENCE
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._closed = False  # by us
         self._broken = False  # the transport that leads out of here
 
@@ -203,7 +206,7 @@ class RouteGroup:
             self._over()
             return
         when = machine.next_timer()
-        if when is not None and (self._timer is None or when < self._timer.when()):
+        if when is not None and (self._timer is None or when < self._timer_at):
             self._set_timer(when)
 
     def _flush(self) -> None:
@@ -225,7 +228,8 @@ class RouteGroup:
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._on_timer)
+        self._timer_at = when
+        self._timer = self._loop.call_later(max(0.0, when - self._clock()), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

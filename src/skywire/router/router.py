@@ -77,7 +77,7 @@ class Router:
         `prepare` may open transports before a dial. `plain_allowed`: take routes of peers that do
         not encrypt, as the reference of 2024 does."""
         self.public = public
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.monotonic
         self.rules = RuleTable(self._clock)
         self.parking = Parking()
         self.ports = Ports()

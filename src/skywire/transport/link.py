@@ -91,7 +91,7 @@ class Link:
         self.dialled = dialled
         self.is_up = True
         self.reason = ""  # why it is down
-        self.opened_at = now  # on the loop's clock, as all times here
+        self.opened_at = now  # on the monotonic clock, as all times here
         self.sent = 0  # bytes taken by `send`, headers included
         self.received = 0
         self.packets_sent = 0

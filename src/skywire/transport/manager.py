@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -122,10 +123,9 @@ class TransportManager:
         await keep_running(serve, f"accept {kind}", backoff=Backoff(*LISTEN_RETRY), on_failure=note)
 
     async def _tick(self) -> None:
-        clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(TICK)
-            now = clock()
+            now = monotonic()  # the loop's clock has steps of 1 ms, too coarse for a latency
             for link in list(self.links.values()):
                 link.tick(now)
             for id in [id for id, at in self._lost.items() if at + self._redial_pause < now]:
@@ -236,8 +236,7 @@ class TransportManager:
         """A Go visor keeps a transport that has ended for up to a second, and a dial that meets
         it ends its accept loop for good ("transport is no longer being served")."""
         if id in self._lost:
-            clock = asyncio.get_running_loop().time
-            await asyncio.sleep(self._lost[id] + self._redial_pause - clock())
+            await asyncio.sleep(self._lost[id] + self._redial_pause - monotonic())
 
     def _is_first(self, remote: PubKey) -> bool:
         """Are we edge 0?"""
@@ -279,8 +278,7 @@ class TransportManager:
 
     def _probe(self, link: Link) -> None:
         """A peer that dials again may have lost the link we think is up: find out."""
-        clock = asyncio.get_running_loop().time
-        asked = clock()
+        asked = monotonic()
         link.probe()
 
         async def judge() -> None:
@@ -302,7 +300,7 @@ class TransportManager:
             old.end("replaced by a newer connection")
         self._tasks.spawn(link.run(), f"link {link.id}")
         log.info("transport up id=%s type=%s remote=%s", link.id, link.type, link.remote)
-        link.tick(asyncio.get_running_loop().time())
+        link.tick(monotonic())
         self._tell(link)
         return link
 
@@ -311,7 +309,7 @@ class TransportManager:
         if self.links.get(link.id) is link:
             del self.links[link.id]
             if link.latency is None:  # it never answered a ping
-                self._lost[link.id] = asyncio.get_running_loop().time()
+                self._lost[link.id] = monotonic()
             if not self._closing:
                 self._registrar.forget(link.id)
         self._tell(link)

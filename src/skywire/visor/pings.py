@@ -5,6 +5,7 @@
 
 import asyncio
 import logging
+from time import monotonic
 
 from skywire.appkit.network import Network
 from skywire.crypto import generate
@@ -67,7 +68,6 @@ class Pings:
             raise InvalidValue(
                 f"{tries} messages of {size} KiB: expected 1 to {MAX_TRIES} of 0 to {MAX_SIZE}"
             )
-        clock = asyncio.get_running_loop().time
         async with self._turns.setdefault(pk, asyncio.Lock()):
             stream = self._routes.get(pk)
             if stream is None:
@@ -76,11 +76,11 @@ class Pings:
             try:
                 for _ in range(tries):
                     message = generate.random_bytes(max(1, size * 1024))
-                    begin = clock()
+                    begin = monotonic()
                     async with asyncio.timeout(ECHO_LIMIT):
                         await stream.write(message)
                         await _expect(stream, message)
-                    taken.append(clock() - begin)
+                    taken.append(monotonic() - begin)
             except (SkywireError, TimeoutError):
                 self._routes.pop(pk, None)
                 stream.abort()
