@@ -50,7 +50,9 @@ async def test_without_a_server_the_test_failed() -> None:
     assert (nat.type, nat.public_ip) == (NatType.ERROR, "Test failed")
 
 
-@pytest.mark.parametrize("text", ["", ":3478", "host:", "host:0", "host:65536", "host:x"])
+@pytest.mark.parametrize(
+    "text", ["", ":3478", "host:", "host:0", "host:65536", "host:x", "host:" + "1" * 5000]
+)
 def test_bad_servers_are_refused(text: str) -> None:
     with pytest.raises(InvalidValue):
         parse_server(text)

@@ -163,7 +163,13 @@ def test_where_to_try(binding: Binding, kind: str, expected: list[tuple[str, int
 
 @pytest.mark.parametrize(
     "binding",
-    [Binding(""), Binding("192.0.2.1"), Binding("192.0.2.1", port="x"), Binding("a:0", port="0")],
+    [
+        Binding(""),
+        Binding("192.0.2.1"),
+        Binding("192.0.2.1", port="x"),
+        Binding("a:0", port="0"),
+        Binding("a:" + "1" * 5000),
+    ],
 )
 def test_unusable_bindings_are_refused(binding: Binding) -> None:
     with pytest.raises(InvalidValue, match="no usable address"):
@@ -178,6 +184,8 @@ def test_unusable_bindings_are_refused(binding: Binding) -> None:
         (500, b"\xff", Unavailable),
         (200, b"nonsense", RemoteProtocolError),
         (200, b"[]", RemoteProtocolError),
+        (200, b'{"remote_addr":"a:%s"}' % (b"1" * 5000), RemoteProtocolError),
+        (200, b'{"remote_addr":"192.0.2.1","port":"%s"}' % (b"1" * 5000), RemoteProtocolError),
     ],
 )
 async def test_answers_that_are_no_binding(

@@ -71,6 +71,19 @@ def test_malformed_addresses_are_refused(text: bytes) -> None:
         parse_addresses(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"remote_addr":"%s"}' % (b"1" * 65),
+        b'{"remote_addr":"192.0.2.1","port":"%s"}' % (b"1" * 65),
+        b'{"remote_addr":"192.0.2.1","addresses":[%s]}' % b",".join([b'"a"'] * 65),
+    ],
+)
+def test_bindings_with_more_than_a_visor_can_have_are_refused(text: bytes) -> None:
+    with pytest.raises(InvalidValue):
+        parse_binding(text)
+
+
 @given(st.binary())
 def test_no_bytes_crash_a_parser(data: bytes) -> None:
     for parse in (parse_addresses, parse_binding, parse_push):

@@ -19,7 +19,10 @@ TIME_LIMIT = 15.0  # seconds for one server; four tests of 3.1 s at the most
 def parse_server(text: str) -> tuple[str, int]:
     """Host and port of "host[:port]". Raises InvalidValue."""
     host, colon, port = text.partition(":")
-    if not host or (colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
+    if not host or (
+        colon
+        and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536)
+    ):
         raise InvalidValue(f'"{text[:80]}" is no STUN server: expected host:port')
     return host, int(port) if colon else DEFAULT_PORT
 

@@ -22,6 +22,7 @@ from skywire.wire.transport import STCP
 log = logging.getLogger(__name__)
 
 MAX_PER_HOST = 128  # handshakes under way with one address: the rest is for others
+MAX_DIGITS = 20  # of a port; Python refuses to read thousands
 CONNECT_TIMEOUT = 10.0  # seconds for one TCP connect
 
 
@@ -31,7 +32,7 @@ def host_and_port(text: str, default_port: int | None = None) -> tuple[str, int]
     if not colon or (":" in host and not host.startswith("[")):
         host, port = text, "" if default_port is None else str(default_port)
     host = host.removeprefix("[").removesuffix("]")
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not (port.isascii() and port.isdigit() and len(port) <= MAX_DIGITS) or int(port) > 65535:
         raise InvalidValue(f'"{text:.100}" is no address: expected host:port')
     return host, int(port)
 

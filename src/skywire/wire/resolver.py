@@ -4,6 +4,7 @@ visor ──▶ resolver   POST /bind/stcpr and the first UDP message: `LocalAdd
 visor ◀── resolver   GET /resolve/…: `Binding`; by UDP, when somebody wants to dial: `Push`
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -74,16 +75,22 @@ def parse_addresses(data: bytes) -> LocalAddresses:
     if len(data) > MAX_MESSAGE:
         raise InvalidValue(f"{len(data)} bytes of addresses, expected at most {MAX_MESSAGE}")
     parsed = _decode(LocalAddresses, data)
-    if len(parsed.addresses) > MAX_ADDRESSES:
-        raise InvalidValue(f"{len(parsed.addresses)} addresses, expected at most {MAX_ADDRESSES}")
-    if any(len(text) > MAX_TEXT for text in (parsed.port, *parsed.addresses)):
-        raise InvalidValue(f"an address or port is longer than {MAX_TEXT} characters")
+    _check(parsed.addresses, parsed.port)
     return parsed
 
 
+def _check(addresses: Sequence[str], *texts: str) -> None:
+    if len(addresses) > MAX_ADDRESSES:
+        raise InvalidValue(f"{len(addresses)} addresses, expected at most {MAX_ADDRESSES}")
+    if any(len(text) > MAX_TEXT for text in (*texts, *addresses)):
+        raise InvalidValue(f"an address or port is longer than {MAX_TEXT} characters")
+
+
 def parse_binding(data: bytes) -> Binding:
-    """Raises InvalidValue."""
-    return _decode(Binding, data)
+    """Raises InvalidValue, also for more than a visor can have."""
+    parsed = _decode(Binding, data)
+    _check(parsed.addresses, parsed.port, parsed.remote_addr)
+    return parsed
 
 
 def parse_push(data: bytes) -> Push:
