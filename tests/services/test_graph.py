@@ -5,8 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from skywire.crypto.generate import key_pair
+from skywire.services import graph
 from skywire.services.graph import FRESH, LiveGraph
 from skywire.stores.contracts import TransportStore
+from skywire.wire.routes import Bounds
 from skywire.wire.transport import Entry
 from tests.services.serving import ALICE, BOB, CAROL
 
@@ -173,3 +176,20 @@ async def test_requests_at_the_same_time_share_a_reading() -> None:
     await store.add(FIRST)
     assert all(await asyncio.gather(*(live.refresh(at_once=True) for _ in range(10))))
     assert live.reads == 2  # the one under way, and one for all that came later
+
+
+async def test_visors_that_have_gone_are_not_remembered_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(graph, "MAX_FORGOTTEN", 20)
+    live, store = live_graph()
+    await store.add(FIRST)
+    for number in range(200):
+        entry = Entry.of(key_pair()[0], key_pair()[0], "dmsg")
+        await store.add(entry)
+        await live.refresh(at_once=True)
+        await store.delete(entry.id)
+        await live.refresh(at_once=True)
+        assert live.graph.forgotten <= 20, number
+    assert [edge.id for edge in live.graph] == [FIRST.id]
+    assert live.graph.paths(ALICE, BOB, Bounds())

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 FRESH = 0.05  # seconds for which the store is not asked whether it has changed
 SHARE = 0.1  # of the time may go into reading a store that changes all the time
+MAX_FORGOTTEN = 10_000  # visors without transports that the graph remembers
 MAX_WAIT = 1.0  # seconds that a request waits for its turn to have the store read
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -87,6 +88,8 @@ class LiveGraph:
             changed |= graph.add(Edge(entry.id, one, other, entry.type))
         for id in gone:
             graph.remove(id)
+        if graph.forgotten > MAX_FORGOTTEN:
+            self.graph = graph.copy()
         if changed or gone:
             self._changes += 1
             log.debug("transports read count=%d gone=%d", len(graph), len(gone))

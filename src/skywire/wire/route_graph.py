@@ -118,6 +118,18 @@ class RouteGraph:
             self._near.append({})
         return number
 
+    @property
+    def forgotten(self) -> int:
+        """How many visors keep a number and have no transport any more."""
+        return sum(not near for near in self._near)
+
+    def copy(self) -> "RouteGraph":
+        """The same transports, and numbers only for the visors that have one."""
+        graph = RouteGraph()
+        for edge in self:
+            graph.add(edge)
+        return graph
+
     def paths(
         self,
         source: bytes,
