@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import pytest
 
 from skywire.crypto.generate import key_pair
 
+PK = key_pair()[0].hex()
 COMMAND = [sys.executable, "-m", "skywire", "svc"]
 LIMIT = 30  # seconds
+LOGGED = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
 @contextmanager
@@ -44,12 +47,13 @@ def started(*arguments: str, folder: Path, **environment: str) -> Iterator[dict[
 
 
 def failed(*arguments: str, folder: Path) -> str:
-    """The last line on stderr of a command that must not start."""
+    """The last line on stderr of a command that must not start: the only one besides the log."""
     done = subprocess.run(
         [*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, timeout=LIMIT
     )
     assert (done.returncode != 0, "Traceback" in done.stderr) == (True, False)
-    return done.stderr.splitlines()[-1]
+    (line,) = [line for line in done.stderr.splitlines() if not LOGGED.match(line)]
+    return line
 
 
 def get(url: str) -> Any:
@@ -122,6 +126,19 @@ def test_all_services_share_one_process_and_one_file(tmp_path: Path) -> None:
         (["nv"], "--tpd"),
         (["all", "-p", "xx=1"], "expected NAME=PORT"),
         (["all", "-p", "tpd=99999"], "expected NAME=PORT"),
+        (["all", "--host", "a b"], "--host"),
+        (["all", "--stun", "nonsense:x"], "STUN"),
+        (["nv", "--tpd", "nonsense"], "--tpd"),
+        (["nv", "--tpd", "http://[::1"], "--tpd"),
+        (["nv", "--tpd", "http://h", "--ut", "ftp://h"], "--ut"),
+        (["sd", "--geo-url", "http://"], "--geo-url"),
+        (["conf", "-d", "no domain"], "--domain"),
+        (["rf", "--store", "postgresql://127.0.0.1:1/x"], "127.0.0.1:1"),
+        (["tps", "list", "-1", PK, "-z", "nonsense"], "--addr"),
+        (["tps", "list", "-1", PK, "-z", "http://127.0.0.1:1"], "127.0.0.1:1"),
+        (["tps", "add", "-1", "zz", "-2", PK, "-t", "dmsg"], "invalid public key"),
+        (["sn", "none.json"], "none.json"),
+        (["tps", "-c", "none.json"], "none.json"),
     ],
 )
 def test_bad_options_are_named(arguments: list[str], text: str, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from skywire.cli.svc_options import (
     service_options,
     store_options,
 )
-from skywire.cli.values import host_port
+from skywire.cli.values import host, host_port, http_url
 from skywire.config.deployment import DOMAIN
 from skywire.config.values import HostPort
 from skywire.errors import InvalidValue
@@ -77,6 +77,7 @@ def ar(options: Options) -> None:
     "--geo-url",
     default="http://ip.skycoin.com/",
     show_default=True,
+    callback=http_url,
     metavar="URL",
     help="Who is asked where an IP address is; empty is nobody.",
 )
@@ -119,6 +120,7 @@ class Lists(msgspec.Struct):
     "--domain",
     default=DOMAIN,
     show_default=True,
+    callback=host,
     metavar="NAME",
     help="Domain of the services.",
 )
@@ -158,6 +160,7 @@ def conf(options: Options, path: BinaryIO | None, domain: str) -> None:
     envvar="TPD_URL",
     show_envvar=True,
     required=True,
+    callback=http_url,
     metavar="URL",
     help="The transport discovery.",
 )
@@ -167,6 +170,7 @@ def conf(options: Options, path: BinaryIO | None, domain: str) -> None:
     envvar="UT_URL",
     show_envvar=True,
     default="",
+    callback=http_url,
     metavar="URL",
     help="The private API of the uptime tracker; without it the map has no addresses.",
 )

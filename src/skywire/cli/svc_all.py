@@ -8,6 +8,7 @@ import click
 
 from skywire.cli.runtime import log_option, serve
 from skywire.cli.svc_options import open_url, parse_secret, register_options
+from skywire.cli.values import host as host_option
 from skywire.config.values import HostPort
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import InvalidValue
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
 NAMES = "tpd, rf, ar, sd, conf, nv"
 
 
+def _stun(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    from skywire.streams.stun import parse_server  # not needed by --help
+
+    for text in texts:
+        parse_server(text)
+    return texts
+
+
 @click.command(name="all")
 @click.option(
     "--host",
     default="",
+    callback=host_option,
     metavar="HOST",
     help="Where to answer. Default: every address.",
 )
@@ -38,6 +48,7 @@ NAMES = "tpd, rf, ar, sd, conf, nv"
     "--address",
     default="127.0.0.1",
     show_default=True,
+    callback=host_option,
     metavar="HOST",
     help="Where visors reach this machine, for the config bootstrapper.",
 )
@@ -67,7 +78,12 @@ NAMES = "tpd, rf, ar, sd, conf, nv"
     "setup node.",
 )
 @click.option(
-    "--stun", "stun_servers", multiple=True, metavar="IP:PORT", help="A STUN server to tell."
+    "--stun",
+    "stun_servers",
+    multiple=True,
+    callback=_stun,
+    metavar="IP:PORT",
+    help="A STUN server to tell.",
 )
 @log_option()
 def run_all(

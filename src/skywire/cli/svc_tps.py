@@ -12,6 +12,7 @@ import click
 from skywire import log
 from skywire.cli import output
 from skywire.cli.runtime import run, serve
+from skywire.cli.values import http_url
 from skywire.config import setup as config_file
 from skywire.config.setup import TransportSetupConfig
 from skywire.crypto.keys import PubKey
@@ -88,6 +89,7 @@ def _asks(function: _Function) -> _Function:
             "service",
             default=DEFAULT_SERVICE,
             show_default=True,
+            callback=http_url,
             metavar="URL",
             help="The transport setup service.",
         ),

@@ -1,8 +1,10 @@
 """Option values with a form of their own: a bad one is told with the option's name."""
 
+from urllib.parse import urlsplit
+
 import click
 
-from skywire.config.values import Duration, HostPort
+from skywire.config.values import Duration, HostPort, is_host
 from skywire.errors import InvalidValue
 
 
@@ -20,6 +22,25 @@ def host_port(_: click.Context, __: click.Parameter, text: str) -> HostPort:
 def optional_host_port(context: click.Context, parameter: click.Parameter, text: str) -> HostPort:
     """A click callback: as `host_port`, and nothing is nowhere."""
     return host_port(context, parameter, text) if text else HostPort("")
+
+
+def host(_: click.Context, __: click.Parameter, text: str) -> str:
+    """A click callback: a name or an address; nothing is allowed."""
+    if text and not is_host(text):
+        raise click.BadParameter(f'"{text[:100]}": expected a host name or an address')
+    return text
+
+
+def http_url(_: click.Context, __: click.Parameter, text: str) -> str:
+    """A click callback: the URL of a service; nothing is allowed."""
+    try:
+        parts = urlsplit(text)
+        place = parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else ""
+    except ValueError:
+        place = ""
+    if text and not (place and is_host(place)):
+        raise click.BadParameter(f'"{text[:100]}": expected http://host or https://host')
+    return text
 
 
 def duration(_: click.Context, __: click.Parameter, text: str) -> float:

@@ -110,7 +110,8 @@ class PostgresEngine:
                 f"PostgreSQL at {self._name}: no answer within {TIMEOUT:g} s"
             ) from error
         except (psycopg.Error, OSError) as error:
-            raise Unavailable(f"PostgreSQL at {self._name}: {error}") from error
+            why = " ".join(str(error).split())  # it comes in lines
+            raise Unavailable(f"PostgreSQL at {self._name}: {why}") from error
 
     async def _taken(self) -> Connection:
         while self._idle:
