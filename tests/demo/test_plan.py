@@ -16,11 +16,19 @@ from skywire.errors import Conflict
 def test_the_parts_and_what_they_wait_for(tmp_path: Path) -> None:
     with StateDirectory(tmp_path) as state:
         parts = {part.name: part for part in plan.make_parts(state, plan.Ports())}
-    assert list(parts) == ["discovery", "server-1", "server-2", "node-a", "node-b", "node-c"]
+    assert list(parts) == [
+        "discovery",
+        "server-1",
+        "server-2",
+        "services",
+        "node-a",
+        "node-b",
+        "node-c",
+    ]
     assert parts["discovery"].after == ()
-    assert parts["server-2"].after == ("discovery",)
-    assert parts["node-a"].after == ("server-1", "server-2")
-    assert parts["node-c"].after == ("server-1", "server-2", "node-a")
+    assert parts["server-2"].after == parts["services"].after == ("discovery",)
+    assert parts["node-a"].after == ("server-1", "server-2", "services")
+    assert parts["node-c"].after == ("server-1", "server-2", "services", "node-a")
     assert plan.web_url(list(parts.values())) == f"http://{parts['node-a'].address}/"
     assert len({part.address for part in parts.values()}) == len(parts)
 
@@ -47,6 +55,31 @@ def test_the_configs_are_private_and_valid(tmp_path: Path) -> None:
     server = parts["server-1"].directory / "skywire-config.json"
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
     assert json.loads(server.read_text())["public_address"] == parts["server-1"].address
+
+
+def test_the_nodes_are_a_line_that_routes_must_follow(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path) as state:
+        parts = {part.name: part for part in plan.make_parts(state, plan.Ports())}
+    neighbours = {"node-a": {"node-b"}, "node-b": {"node-a", "node-c"}, "node-c": {"node-b"}}
+    for name, peers in neighbours.items():
+        config = ConfigFile.load(parts[name].directory / "skywire-config.json").config
+        keys = {str(parts[peer].public_key) for peer in peers}
+        assert config.skywire_tcp is not None
+        assert set(config.skywire_tcp.pk_table) == keys
+        assert {str(each.pk) for each in config.persistent_transports} <= keys
+        assert config.transport.address_resolver == ""  # nothing but stcp, and nothing by itself
+        assert not config.routing.automatic_transports
+        assert config.routing.route_setup_nodes == [parts["services"].public_key]
+        assert parts[name].rpc == config.cli_addr
+
+
+def test_the_secret_of_the_services_is_no_argument(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path) as state:
+        parts = {part.name: part for part in plan.make_parts(state, plan.Ports())}
+        secret = state.keys(["services"])["services"][1].hex()
+    assert parts["services"].environment == {"SVC_SK": secret}
+    assert not any(secret in word for word in parts["services"].command)
+    assert secret not in repr(parts["services"])
 
 
 def test_the_same_directory_gives_the_same_keys(tmp_path: Path) -> None:

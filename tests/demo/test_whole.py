@@ -52,8 +52,14 @@ class Demo:
         return (self.state / name / "log.txt").read_text()
 
     def cut(self, what: str, node: str) -> dict[str, Any]:
+        return self._run("break", "--what", what, "--node", node)
+
+    def ping(self, source: str, target: str) -> dict[str, Any]:
+        return self._run("ping", source, target)
+
+    def _run(self, *words: str) -> dict[str, Any]:
         done = subprocess.run(
-            [*SKYWIRE, "demo", "break", "--what", what, "--node", node, "--json"],
+            [*SKYWIRE, "demo", *words, "--json"],
             capture_output=True,
             text=True,
             env={**environment(), "TMPDIR": str(self.temporary)},
@@ -66,9 +72,10 @@ class Demo:
 class Terminal:
     """A web terminal on a node, as the page keeps it: it remembers its session."""
 
-    def __init__(self, session: aiohttp.ClientSession, node: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, node: str, scheme: str) -> None:
         self._session = session
         self._node = node
+        self._scheme = scheme
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self.id = ""
         self.output = b""
@@ -78,6 +85,7 @@ class Terminal:
         async with asyncio.timeout(20):
             while True:
                 query = {"sid": self.id} if self.id else {}
+                query |= {"scheme": self._scheme} if self._scheme else {}
                 self._socket = await self._session.ws_connect(f"/pty/{self._node}", params=query)
                 self.output = b""
                 await self.type("\n")
@@ -136,8 +144,19 @@ def test_it_comes_up_survives_each_break_and_leaves_nothing(demo: Demo) -> None:
     assert demo.up["user"] == "admin"
     assert demo.up["url"].startswith("http://127.0.0.1:")
     names = [part["name"] for part in demo.up["parts"]]
-    assert names == ["discovery", "server-1", "server-2", "node-a", "node-b", "node-c"]
+    nodes = ["node-a", "node-b", "node-c"]
+    assert names == ["discovery", "server-1", "server-2", "services", *nodes]
     assert all(alive(part["pid"]) for part in demo.up["parts"])
+
+    # the ready route: two hops, each with what is known of it
+    found = demo.ping("A", "C")
+    assert [(hop["start"], hop["end"], hop["type"]) for hop in found["hops"]] == [
+        ("node-a", "node-b", "stcp"),
+        ("node-b", "node-c", "stcp"),
+    ]
+    assert all(hop["latency_ms"] > 0 and hop["age_s"] < 60 for hop in found["hops"])
+    assert len(found["round_trips_ms"]) == 5
+    assert [hop["end"] for hop in demo.ping("node-b", "node-a")["hops"]] == ["node-a"]
 
     # a relay server of node B: that notices, and the server is started again
     hit = demo.cut("server", "node-b")
@@ -170,20 +189,33 @@ def test_it_comes_up_survives_each_break_and_leaves_nothing(demo: Demo) -> None:
 
 
 @asynccontextmanager
-async def terminal_on(demo: Demo, node: str) -> AsyncIterator[Terminal]:
+async def terminal_on(demo: Demo, node: str, scheme: str = "") -> AsyncIterator[Terminal]:
     async with aiohttp.ClientSession(
         demo.up["url"], cookie_jar=aiohttp.CookieJar(unsafe=True)
     ) as session:
         account = {"username": demo.up["user"], "password": demo.up["password"]}
         async with session.post("/api/login", json=account) as answer:
             assert answer.status == 200
-        terminal = Terminal(session, demo.key(node))
+        terminal = Terminal(session, demo.key(node), scheme)
         await terminal.open()
         yield terminal
 
 
+async def test_a_terminal_over_a_route_does_not_need_the_relay_servers(demo: Demo) -> None:
+    async with terminal_on(demo, "node-c") as terminal:
+        first = await terminal.shell_pid()
+        for what in ("server", "stream"):
+            await asyncio.to_thread(demo.cut, what, "node-c")
+            assert await terminal.shell_pid() == first
+        await asyncio.to_thread(demo.cut, "transport", "node-b")  # in the middle of the route
+        async with asyncio.timeout(10):
+            assert not await terminal.read_until(b"never printed")
+        await terminal.open()
+        assert await terminal.shell_pid() == first
+
+
 async def test_a_terminal_survives_the_network_but_not_its_node(demo: Demo) -> None:
-    async with terminal_on(demo, "node-b") as terminal:
+    async with terminal_on(demo, "node-b", "dmsg") as terminal:
         first_id, first_pid = terminal.id, await terminal.shell_pid()
         assert first_id
         for what in ("server", "stream"):

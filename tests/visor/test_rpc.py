@@ -5,16 +5,17 @@ from typing import Any, cast
 
 import pytest
 
+from skywire.operations import Operation, operations
 from skywire.rpc.client import RpcClient
 from skywire.testing import vectors
 from skywire.testing.streams import stream_pair
 from skywire.visor import ops_info
 from skywire.visor.client import RemoteVisor
-from skywire.visor.rpc import rpc_server
+from skywire.visor.rpc import go_type, rpc_server
 from skywire.visor.types import Overview, Summary
 from skywire.visor.visor import Visor
 from skywire.wire import gob
-from skywire.wire.gob_types import ANY
+from skywire.wire.gob_types import ANY, GoType, Pointer, Slice, zero
 from tests.hypervisor.harness import OWN, FakeVisor
 
 GO_VISOR = {case["name"]: case for case in vectors.load("visor/go_visor")}
@@ -75,3 +76,15 @@ async def test_a_go_visor_is_understood(name: str) -> None:
         assert summary.load is None
         assert (await ask(ops_info.health)).services_health == "connecting"
         assert await ask(ops_info.uptime) == pytest.approx(summary.uptime, abs=0.1)
+
+
+@pytest.mark.parametrize("known", operations(), ids=lambda known: known.rpc)
+def test_what_each_operation_takes_and_gives_can_be_written(known: Operation) -> None:
+    for hint in (known.request, known.answer):
+        gob.encode(go_type(hint), _zero(go_type(hint)))
+
+
+def _zero(kind: GoType) -> Any:
+    if isinstance(kind, Slice):
+        return [_zero(kind.elem)]
+    return _zero(kind.target) if isinstance(kind, Pointer) else zero(kind)

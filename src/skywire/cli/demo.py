@@ -1,12 +1,17 @@
-"""`skywire demo`: a private network on this machine, and `skywire demo break` to disturb it."""
+"""`skywire demo`: a private network on this machine; `break` disturbs it, `ping` measures it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from skywire.cli import output, runtime
 from skywire.demo import breaking, network, plan
 from skywire.demo.state import DemoInfo, find_running
+
+if TYPE_CHECKING:
+    from skywire.demo.routes import PingInfo
 
 _PORT = click.IntRange(0, 65535)
 _STATE_DIR = click.Path(file_okay=False, path_type=Path)
@@ -43,9 +48,10 @@ def demo(
     first_run: bool,
     as_json: bool,
 ) -> None:
-    """Run a private network on this machine: two servers, three nodes, a web page.
+    """Run a private network on this machine: its services, three nodes, a web page.
 
-    Prints what runs and the URL of the page, with a terminal on each node. Ctrl-C ends all of it.
+    Prints what runs and the URL of the page, with a terminal on each node. Node A and C each have
+    a transport to B, none to each other: "skywire demo ping A C". Ctrl-C ends all of it.
     With --json: one line of JSON when all is up.
     """
     if context.invoked_subcommand is not None:
@@ -60,7 +66,7 @@ def demo(
     "--what",
     type=click.Choice([what.value for what in breaking.What]),
     required=True,
-    help="The dmsg server that leads to the node, the node's sessions, or the node itself.",
+    help="The node's transports, the dmsg server that leads to it, its dmsg sessions, or itself.",
 )
 @click.option(
     "--node",
@@ -87,6 +93,46 @@ def break_(
         as_json=as_json,
         text=f"{part.name} (pid {part.pid}): {happened}",
     )
+
+
+@demo.command("ping")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--state-dir", type=_STATE_DIR, help="Which demo, when several run.")
+@output.json_option
+@click.pass_context
+def ping(
+    context: click.Context, source: str, target: str, state_dir: Path | None, as_json: bool
+) -> None:
+    """Send messages over a route between two nodes, e.g. A and C.
+
+    A demo must be running. Shows how long they take there and back, and the latency of each hop's transport.
+    """
+    from skywire.demo import routes
+
+    outer = context.parent.params if context.parent is not None else {}
+    running = find_running(state_dir or outer.get("state_dir"))
+    pair = routes.node(running, source), routes.node(running, target)
+    found = runtime.run(routes.ping(running, *pair))
+    output.emit(msgspec.to_builtins(found), as_json=as_json, text=_ping_text(found))
+
+
+def _ping_text(found: "PingInfo") -> str:
+    rows = []
+    for number, hop in enumerate(found.hops, 1):
+        latency, age = _figure(hop.latency_ms, "ms"), _figure(hop.age_s, "s")
+        rows.append((number, hop.start, hop.end, hop.type, latency, age))
+    columns = ("HOP", "FROM", "TO", "TRANSPORT", "LATENCY", "AGE")
+    times = found.round_trips_ms
+    return (
+        f"{output.render(output.Table(columns, rows))}\n\n"
+        f"{found.source} to {found.target} over {len(rows)} hops, {len(times)} messages: "
+        f"{min(times):.2f} to {max(times):.2f} ms there and back"
+    )
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "?" if value is None else f"{value:.2f} {unit}"
 
 
 def _print_json(info: DemoInfo) -> None:

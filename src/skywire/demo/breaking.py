@@ -13,6 +13,7 @@ from skywire.errors import NotFound, Unavailable
 
 
 class What(Enum):
+    TRANSPORT = "transport"
     SERVER = "server"
     STREAM = "stream"
     NODE = "node"
@@ -21,13 +22,19 @@ class What(Enum):
 async def cut(demo: DemoInfo, what: What, node_name: str) -> tuple[PartInfo, str]:
     """Break what leads to the node. Returns the part that was hit, and what happened to it.
 
-    SERVER kills the dmsg server that a terminal on the node hangs on; STREAM makes the node drop
-    its dmsg sessions, streams included; NODE kills the node, its shells included.
+    TRANSPORT makes the node close its transports, and with them the routes over it; SERVER kills
+    the dmsg server that streams to the node come through when they do not take a route; STREAM
+    makes the node drop its dmsg sessions; NODE kills the node, its shells included.
     Raises NotFound, Unavailable.
     """
     node = demo.part(node_name)
     if node_name not in plan.NODES:
         raise NotFound(f'"{node_name}" is no node; expected one of {", ".join(plan.NODES)}')
+    if what is What.TRANSPORT:
+        from skywire.demo.routes import close_transports  # not needed by the rest
+
+        await close_transports(node)
+        return node, "has closed its transports, and opens them again"
     if what is What.STREAM:
         _signal(node, signal.SIGUSR1)
         return node, "drops its dmsg sessions, and connects again"

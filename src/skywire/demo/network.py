@@ -56,6 +56,7 @@ async def _bring_up(
     password = "" if first_run else account.password_for(state.path)
     with progress:
         await supervisor.start()
+        await _first_route(supervisor)
         if password:
             nodes = [part.public_key for part in supervisor.parts if part.name in plan.NODES]
             if not await account.prepare(url, password, [key for key in nodes if key is not None]):
@@ -75,6 +76,7 @@ async def _bring_up(
                     pid=supervisor.pid(part.name),
                     address=part.address,
                     public_key=str(part.public_key or ""),
+                    rpc=part.rpc,
                     log=str(part.log),
                 )
                 for part in supervisor.parts
@@ -84,3 +86,13 @@ async def _bring_up(
     supervisor.on_change = lambda: state.publish(info())
     supervisor.on_change()
     on_up(info())
+
+
+async def _first_route(supervisor: Supervisor) -> None:
+    """From the first node to the last, over the one between them. Raises Unavailable."""
+    from skywire.demo.routes import make_ready  # while the parts start, they need the time more
+
+    by_name = {part.name: part for part in supervisor.parts}
+    first, last = by_name[plan.NODES[0]], by_name[plan.NODES[-1]]
+    assert last.public_key is not None  # noqa: S101 - nodes have keys
+    await make_ready(first.rpc, last.public_key)

@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from skywire.crypto.keys import PubKey
@@ -30,7 +31,9 @@ class Part:
     log: Path  # its stdout and stderr
     address: str
     public_key: PubKey | None = None
+    rpc: str = ""  # where a node answers its operations
     after: tuple[str, ...] = ()  # names of the parts that must be ready before
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # may have secrets
 
 
 class PartProcess:
@@ -50,11 +53,12 @@ class PartProcess:
         receiver, sender = os.pipe()
         try:
             log_file, log_start = _open_log(part)
+            environment = {ready.VARIABLE: str(sender), MARK: guard.mark}
             try:
                 process = await asyncio.create_subprocess_exec(
                     *part.command,
                     cwd=part.directory,
-                    env={**os.environ, ready.VARIABLE: str(sender), MARK: guard.mark},
+                    env={**os.environ, **part.environment, **environment},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log_file,
                     stderr=log_file,

@@ -1,16 +1,19 @@
-"""What the demo consists of: a discovery, two dmsg servers, three nodes; their files and commands.
+"""What the demo consists of: directories, two dmsg servers, three nodes; their files and commands.
 
-    discovery ◀── server-1, server-2 ◀── node-a (hypervisor) ◀── node-b, node-c
+    discovery ◀── server-1, server-2, services ◀── node-a (hypervisor) ◀── node-b, node-c
+
+    node-a ═══ node-b ═══ node-c          transports: a route from A to C has two hops
 
 Everything listens on the loopback address only. Node B and node C are controlled by node A, the
-hypervisor: it may open a terminal on them (`hypervisors` in their configs).
+hypervisor: it may open a terminal on them (`hypervisors` in their configs). "services" are those of
+transports and routes, in one process; they answer on dmsg, too, where the setup node is.
 """
 
 import json
 import random
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +24,22 @@ from skywire.crypto.keys import PubKey, SecKey
 from skywire.demo.part import Part
 from skywire.demo.state import StateDirectory
 from skywire.errors import Conflict
+from skywire.services.everything import PORTS
+from skywire.services.host import service_key
 
 HOST = "127.0.0.1"
 FREE_PORTS = range(20_000, 32_000)  # below Linux' ports for outgoing connections
 PORT_TRIES = 100
 DISCOVERY = "discovery"
 SERVERS = ("server-1", "server-2")
+SERVICES = "services"
 HYPERVISOR = "node-a"
 NODES = (HYPERVISOR, "node-b", "node-c")
+NEIGHBOURS = {"node-a": ("node-b",), "node-b": ("node-a", "node-c"), "node-c": ("node-b",)}
+# Who opens a transport: A is up before the others; of B and C, whoever comes last finds the other.
+OPENS = {"node-a": (), "node-b": ("node-a", "node-c"), "node-c": ("node-b",)}
+SERVICE_NAMES = tuple(PORTS)
+NOTHING: Mapping[str, str] = {}
 _CONFIG = "skywire-config.json"
 
 
@@ -43,28 +54,34 @@ class Ports:
 
 def make_parts(state: StateDirectory, ports: Ports) -> list[Part]:
     """Write the configs and say what to start. Raises Conflict for a port in use."""
-    keys = state.keys([*SERVERS, *NODES])
-    discovery, server_1, server_2, web, *rpc = choose_ports(
-        [
-            (ports.discovery, "--discovery-port"),
-            *((port, "--server-port") for port in ports.servers),
-            (ports.hypervisor, "--hypervisor-port"),
-            *((0, "") for _ in NODES),
-        ]
-    )
+    keys = state.keys([*SERVERS, SERVICES, *NODES])
+    given = [
+        (ports.discovery, "--discovery-port"),
+        *((port, "--server-port") for port in ports.servers),
+        (ports.hypervisor, "--hypervisor-port"),
+    ]
+    free = len(SERVICE_NAMES) + 2 * len(NODES)
+    discovery, server_1, server_2, web, *others = choose_ports([*given, *[(0, "")] * free])
+    services = dict(zip(SERVICE_NAMES, others, strict=False))
+    rpc = dict(zip(NODES, others[len(services) :], strict=False))
+    stcp = dict(zip(NODES, others[len(services) + len(rpc) :], strict=True))
     discovery_url = f"http://{discovery}"
     parts = [_discovery(state, discovery)]
     for name, address in zip(SERVERS, (server_1, server_2), strict=True):
         parts.append(_server(state, name, keys[name], address, discovery_url))
+    secret = keys[SERVICES][1]
+    parts.append(_services(state, secret, services, discovery_url))
     hypervisor_key = str(keys[HYPERVISOR][0])
-    for name, address in zip(NODES, rpc, strict=True):
-        config = _node_config(name, keys[name], discovery_url, address)
+    for name in NODES:
+        config = _node_config(name, keys[name], discovery_url, rpc[name])
+        config |= _skynet_config(name, keys, stcp, services, service_key(secret, "sn").public())
         if name == HYPERVISOR:
             config["hypervisor"] = _hypervisor_section(web)
         else:
             config["hypervisors"] = [hypervisor_key]
         _write_config(state.directory(name), config)
-        parts.append(_node(state, name, keys[name][0], web if name == HYPERVISOR else address))
+        address = web if name == HYPERVISOR else rpc[name]
+        parts.append(_node(state, name, keys[name][0], address, rpc[name]))
     return parts
 
 
@@ -108,8 +125,25 @@ def _server(
     )
 
 
-def _node(state: StateDirectory, name: str, public_key: PubKey, address: str) -> Part:
+def _services(
+    state: StateDirectory, secret: SecKey, services: dict[str, str], discovery_url: str
+) -> Part:
+    ports = [f"--port={name}={address.rpartition(':')[2]}" for name, address in services.items()]
+    return _part(
+        state,
+        SERVICES,
+        "transport, route services",
+        ["svc", "all", "--host", HOST, "--allow-loopback", "--dmsg-disc", discovery_url, *ports],
+        address=services["conf"],
+        public_key=service_key(secret, "sn").public(),
+        after=(DISCOVERY,),
+        environment={"SVC_SK": secret.hex()},  # arguments could be seen by others
+    )
+
+
+def _node(state: StateDirectory, name: str, public_key: PubKey, address: str, rpc: str) -> Part:
     is_hypervisor = name == HYPERVISOR
+    before = (*SERVERS, SERVICES)
     return _part(
         state,
         name,
@@ -117,7 +151,8 @@ def _node(state: StateDirectory, name: str, public_key: PubKey, address: str) ->
         ["visor", "--config", _CONFIG],
         address=address,
         public_key=public_key,
-        after=SERVERS if is_hypervisor else (*SERVERS, HYPERVISOR),
+        rpc=rpc,
+        after=before if is_hypervisor else (*before, HYPERVISOR),
     )
 
 
@@ -129,7 +164,9 @@ def _part(
     *,
     address: str,
     public_key: PubKey | None = None,
+    rpc: str = "",
     after: tuple[str, ...] = (),
+    environment: Mapping[str, str] = NOTHING,
 ) -> Part:
     directory = state.directory(name)
     return Part(
@@ -140,7 +177,9 @@ def _part(
         log=directory / "log.txt",
         address=address,
         public_key=public_key,
+        rpc=rpc,
         after=after,
+        environment=environment,
     )
 
 
@@ -162,6 +201,34 @@ def _node_config(
         "hostname": name,
         "cli_addr": rpc,
         "log_level": "info",
+    }
+
+
+def _skynet_config(
+    name: str,
+    keys: Mapping[str, tuple[PubKey, SecKey]],
+    stcp: Mapping[str, str],
+    services: Mapping[str, str],
+    setup_node: PubKey,
+) -> dict[str, Any]:
+    """Transports to the neighbours only, none of them opened for a route."""
+    return {
+        "skywire-tcp": {
+            "listening_address": stcp[name],
+            "pk_table": {str(keys[peer][0]): stcp[peer] for peer in NEIGHBOURS[name]},
+        },
+        "transport": {
+            "discovery": f"http://{services['tpd']}",
+            "log_store": {"type": "file", "location": "transport_logs"},
+        },
+        "routing": {
+            "route_finder": f"http://{services['rf']}",
+            "route_setup_nodes": [str(setup_node)],
+            "automatic_transports": False,
+        },
+        "persistent_transports": [
+            {"pk": str(keys[peer][0]), "type": "stcp"} for peer in OPENS[name]
+        ],
     }
 
 

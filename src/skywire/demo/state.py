@@ -29,6 +29,7 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
     pid: int  # 0 while it is down
     address: str
     public_key: str  # "" where it has none
+    rpc: str = ""  # address of a node's operations
     log: str
 
 

@@ -17,11 +17,11 @@ Rules = Annotated[list[bytes], Slice(BYTES)]
 
 @dataclass(slots=True)
 class PingConfig:
-    """`size` is in KiB; 0 is the smallest message there is. `public_visors` is not used."""
+    """`tries` 0 is one; `size` in KiB, 0 the smallest message. `public_visors` is not used."""
 
     GO_NAME: ClassVar[str] = "PingConfig"
     pk: Annotated[PubKey, Go("PK", PUBKEY)] = NULL_KEY
-    tries: Annotated[int, Go("Tries", INT)] = 1
+    tries: Annotated[int, Go("Tries", INT)] = 0
     size: Annotated[int, Go("PcktSize", INT)] = 0
     public_visors: Annotated[int, Go("PubVisCount", INT)] = 0
 
@@ -60,7 +60,7 @@ async def dial_ping(visor: "Visor", request: PingConfig) -> None:
 @operation(rpc="Ping")
 async def ping(visor: "Visor", request: PingConfig) -> Annotated[list[int], Slice(DURATION)]:
     """How long messages take there and back over that route, in ns."""
-    taken = await visor.pings.ping(request.pk, request.tries, request.size)
+    taken = await visor.pings.ping(request.pk, request.tries or 1, request.size)
     return [round(seconds * 1e9) for seconds in taken]
 
 

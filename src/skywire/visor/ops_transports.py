@@ -58,15 +58,15 @@ class AddTransportIn:
 
 @dataclass(slots=True)
 class TransportFigures:
-    """Ours: what is known of one transport, and how old that is. -1 is unknown."""
+    """Ours: what is known of one transport, and how old that is. A figure of 0 is unknown."""
 
     id: Annotated[Uuid, Go("ID", UUID)] = NULL_UUID
     remote_pk: Annotated[PubKey, Go("Remote", PUBKEY)] = NULL_KEY
     type: Annotated[str, Go("Type", STRING)] = ""
-    latency_ms: Annotated[float, Go("LatencyMS", FLOAT)] = -1.0
-    latency_age_s: Annotated[float, Go("LatencyAge", FLOAT)] = -1.0
-    bandwidth: Annotated[float, Go("Bandwidth", FLOAT)] = -1.0  # bytes/s
-    bandwidth_age_s: Annotated[float, Go("BandwidthAge", FLOAT)] = -1.0
+    latency_ms: Annotated[float, Go("LatencyMS", FLOAT)] = 0.0
+    latency_age_s: Annotated[float, Go("LatencyAge", FLOAT)] = 0.0
+    bandwidth: Annotated[float, Go("Bandwidth", FLOAT)] = 0.0  # bytes/s
+    bandwidth_age_s: Annotated[float, Go("BandwidthAge", FLOAT)] = 0.0
     queued: Annotated[int, Go("Queued", INT)] = 0  # bytes
 
 
@@ -139,18 +139,15 @@ async def remove_all_transports(visor: "Visor") -> None:
 async def transport_figures(visor: "Visor") -> list[TransportFigures]:
     """Latency and bandwidth of each transport, with the age of each figure."""
 
-    def known(value: float | None) -> float:
-        return -1.0 if value is None else value
-
     return [
         TransportFigures(
             link.id,
             link.remote,
             link.type,
-            -1.0 if link.latency is None else link.latency * 1000,
-            known(link.latency_age),
-            known(link.bandwidth),
-            known(link.bandwidth_age),
+            (link.latency or 0.0) * 1000,
+            link.latency_age or 0.0,
+            link.bandwidth or 0.0,
+            link.bandwidth_age or 0.0,
             link.queued,
         )
         for link in visor.transports.links

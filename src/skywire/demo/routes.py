@@ -1,0 +1,128 @@
+"""`skywire demo ping`: a route between two nodes of the demo, and how long its hops take.
+
+The nodes are asked over their RPC, each for what it knows: the first for the route and its round
+trip, and for each hop the visor that it starts from.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from skywire.config.values import HostPort
+from skywire.crypto.keys import PubKey
+from skywire.demo import plan
+from skywire.demo.state import DemoInfo, PartInfo
+from skywire.errors import InvalidValue, Refused, Unavailable
+from skywire.ports import SKYNET_PING
+from skywire.rpc.client import RpcClient
+from skywire.streams.tcp import dial_tcp
+from skywire.visor import ops_routes, ops_transports
+from skywire.visor.client import RemoteVisor
+from skywire.visor.ops_routes import PingConfig
+from skywire.visor.types import RouteGroupInfo
+
+CALL_LIMIT = 20.0  # seconds for a node to answer
+READY_LIMIT = 20.0  # seconds until the first route must be there
+POLL_INTERVAL = 0.1  # seconds
+TRIES = 5
+
+
+class HopInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`latency_ms` is of the transport, there and back; both are None while unknown."""
+
+    start: str  # names of nodes
+    end: str
+    transport: str
+    type: str
+    latency_ms: float | None
+    age_s: float | None
+
+
+class PingInfo(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    target: str
+    hops: list[HopInfo]
+    round_trips_ms: list[float]
+
+
+def node(demo: DemoInfo, name: str) -> PartInfo:
+    """By "node-a", or "A" for short. Raises InvalidValue."""
+    full = name if name in plan.NODES else f"node-{name.lower()}"
+    if full not in plan.NODES:
+        raise InvalidValue(f'"{name}" is no node; expected one of {", ".join(plan.NODES)}')
+    return demo.part(full)
+
+
+async def ping(demo: DemoInfo, source: PartInfo, target: PartInfo) -> PingInfo:
+    """Raises Unavailable, and what the nodes say: no route, a hop that is down."""
+    names = {part.public_key: part.name for part in demo.parts}
+    by_key = {part.public_key: part for part in demo.parts}
+    request = PingConfig(pk=PubKey.parse(target.public_key), tries=TRIES)
+    async with asyncio.timeout(CALL_LIMIT), _visor(source.rpc) as visor:
+        await visor.call(ops_routes.dial_ping, request)
+        taken = await visor.call(ops_routes.ping, request)
+        groups = await visor.call(ops_routes.route_groups)
+    hops = []
+    for hop in _group_to(groups, request.pk).hops:
+        async with asyncio.timeout(CALL_LIMIT), _visor(by_key[hop.from_].rpc) as visor:
+            figures = await visor.call(ops_transports.transport_figures)
+        found = next((figure for figure in figures if str(figure.id) == hop.tp_id), None)
+        known = found is not None and found.latency_ms > 0
+        hops.append(
+            HopInfo(
+                start=names[hop.from_],
+                end=names[hop.to],
+                transport=hop.tp_id,
+                type="" if found is None else found.type,
+                latency_ms=found.latency_ms if found is not None and known else None,
+                age_s=found.latency_age_s if found is not None and known else None,
+            )
+        )
+    return PingInfo(
+        source=source.name,
+        target=target.name,
+        hops=hops,
+        round_trips_ms=[nanoseconds / 1e6 for nanoseconds in taken],
+    )
+
+
+async def close_transports(part: PartInfo) -> None:
+    """Of a node; it opens those again that it keeps. Raises Unavailable when it is down."""
+    if not part.pid:
+        raise Unavailable(f"{part.name} is down; it is started again in some seconds")
+    async with asyncio.timeout(CALL_LIMIT), _visor(part.rpc) as visor:
+        await visor.call(ops_transports.remove_all_transports)
+
+
+async def make_ready(rpc: str, target: PubKey) -> None:
+    """Return when the node at `rpc` has a route to `target`. Raises Unavailable."""
+    reason = "no answer"
+    try:
+        async with asyncio.timeout(READY_LIMIT), _visor(rpc) as visor:
+            while True:
+                try:
+                    return await visor.call(ops_routes.dial_ping, PingConfig(pk=target))
+                except Refused as error:  # not yet
+                    reason = str(error)
+                await asyncio.sleep(POLL_INTERVAL)
+    except TimeoutError:
+        raise Unavailable(f"no route to {target} after {READY_LIMIT:g} s: {reason}") from None
+
+
+def _group_to(groups: list[RouteGroupInfo], target: PubKey) -> RouteGroupInfo:
+    for group in groups:
+        if group.initiator and (group.desc.src_pk, group.desc.src_port) == (target, SKYNET_PING):
+            return group
+    raise Unavailable(f"the route to {target} has just ended; try again")
+
+
+@asynccontextmanager
+async def _visor(rpc: str) -> AsyncIterator[RemoteVisor]:
+    """The node's operations; the caller sets the deadline. Raises DialFailed."""
+    address = HostPort(rpc)
+    async with asyncio.timeout(CALL_LIMIT):
+        stream = await dial_tcp(address.host, address.port)
+    async with RpcClient(stream) as client:
+        yield RemoteVisor(client)
