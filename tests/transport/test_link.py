@@ -12,7 +12,7 @@ from skywire.streams.stream import Address, Stream
 from skywire.streams.supervise import Tasks
 from skywire.testing.streams import stream_pair
 from skywire.testing.wait import eventually
-from skywire.transport.link import HIGH_WATER, MAX_QUEUED, Link, OnData
+from skywire.transport.link import HIGH_WATER, MAX_QUEUED, STALL_LIMIT, Link, OnData
 from skywire.wire import transport
 from skywire.wire.link import PONG, SILENCE_LIMIT, control_packet
 from skywire.wire.packet import encode
@@ -81,6 +81,19 @@ async def test_a_peer_that_takes_nothing_makes_it_congested_then_full_and_nobody
             await waiting
         assert not link.congested
         assert link.sent == taken
+
+
+async def test_a_write_that_is_not_done_within_a_minute_ends_the_link() -> None:
+    async with running() as (link, _, owner):
+        while not link.congested:
+            link.send(PACKET)
+        await eventually(lambda: link._writing_since is not None)
+        assert link._writing_since is not None
+        link.tick(link._writing_since + STALL_LIMIT)
+        assert link.is_up
+        link.tick(link._writing_since + STALL_LIMIT + 0.1)
+        assert (link.is_up, link.reason) == (False, "it took no data for 60 s")
+        assert owner.ended == [link]
 
 
 async def test_a_link_that_is_not_congested_calls_back_soon() -> None:

@@ -58,6 +58,7 @@ class Link:
         "_queued",
         "_rate_base",
         "_stream",
+        "_writing_since",
         "bandwidth",
         "bandwidth_at",
         "dialled",
@@ -103,6 +104,7 @@ class Link:
         self._stream = stream
         self._queue: deque[bytes | memoryview] = deque()
         self._queued = 0
+        self._writing_since: float | None = None  # a write that is not done; `tick` has the limit
         self._idle: asyncio.Future[None] | None = None  # what the writer waits for
         self._flushed: asyncio.Future[None] | None = None  # what `close` waits for
         self._closing = False
@@ -233,13 +235,12 @@ class Link:
                 while queue and size < BATCH:
                     size += len(queue[0])
                     batch.append(queue.popleft())
-                async with asyncio.timeout(STALL_LIMIT):
-                    await self._stream.write(b"".join(batch))
+                self._writing_since = monotonic()
+                await self._stream.write(b"".join(batch))
+                self._writing_since = None
                 self._queued = max(0, self._queued - size)
                 if self._queued <= LOW_WATER and self._drained:
                     self._wake_drained()
-        except TimeoutError:
-            self.end(f"it took no data for {STALL_LIMIT:.0f} s")
         except SkywireError as error:
             self.end(str(error))
 
@@ -254,6 +255,9 @@ class Link:
 
     def tick(self, now: float) -> None:
         """About once a second: pings, figures, and the end of a silent peer."""
+        if self._writing_since is not None and now - self._writing_since > STALL_LIMIT:
+            self.end(f"it took no data for {STALL_LIMIT:.0f} s")
+            return
         if self._pulse.is_silent(now):
             self.end(f"silent for {now - self._pulse.heard:.0f} s")
             return
