@@ -106,7 +106,8 @@ def ping(
 ) -> None:
     """Send messages over a route between two nodes, e.g. A and C.
 
-    A demo must be running. Shows how long they take there and back, and the latency of each hop's transport.
+    A demo must be running. Shows how long they take there and back, and the latency of each
+    hop's transport.
     """
     from skywire.demo import routes
 
