@@ -78,6 +78,9 @@ class Net:
         await server.close()
 
     def config(self, name: str, **more: Any) -> ConfigFile:
+        return ConfigFile(json.dumps(self.document(name, **more)), name)
+
+    def document(self, name: str, **more: Any) -> dict[str, Any]:
         """Everything the node keeps is in the test's directory; no port is fixed."""
         config = {
             "sk": generate.deterministic_key_pair(name.encode())[1].hex(),
@@ -90,7 +93,7 @@ class Net:
             "transport": {"log_store": {"type": "memory"}},
             "local_path": str(self._path),
         }
-        return ConfigFile(json.dumps(config | more), name)
+        return config | more
 
     async def start(self, file: ConfigFile) -> Node:
         """Returns when the node says that it is ready."""

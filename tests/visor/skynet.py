@@ -1,9 +1,13 @@
 """A private deployment in one process with every service, and visors joined by stcp."""
 
 import asyncio
+import json
+import os
 import socket
+import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from skywire.config.values import HostPort
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.errors import SkywireError
+from skywire.platform import ready
 from skywire.services.base import Common
 from skywire.services.everything import PORTS, start_all
 from skywire.services.host import Host
@@ -38,32 +43,49 @@ class Skynet:
                 self._ports[name] = probe.getsockname()[1]
         return self._ports[name]
 
+    def settings(self, name: str, *peers: str) -> dict[str, Any]:
+        return {
+            "transport": {"discovery": self.urls["tpd"], "log_store": {"type": "memory"}},
+            "routing": {
+                "route_finder": self.urls["rf"],
+                "route_setup_nodes": self.setup_nodes,
+                "automatic_transports": False,
+            },
+            "skywire-tcp": {
+                "listening_address": self.address(name),
+                "pk_table": {str(key(peer)): self.address(peer) for peer in peers},
+            },
+            "persistent_transports": [{"pk": str(key(peer)), "type": "stcp"} for peer in peers],
+        }
+
     async def visor(self, name: str, *peers: str, **more: Any) -> Node:
         """One that keeps an stcp transport to each of `peers`, which it waits for."""
-        routing = {
-            "route_finder": self.urls["rf"],
-            "route_setup_nodes": self.setup_nodes,
-            "automatic_transports": False,
-        }
-        config = self.net.config(
-            name,
-            **{
-                "transport": {
-                    "discovery": self.urls["tpd"],
-                    "log_store": {"type": "memory"},
-                },
-                "routing": routing,
-                "skywire-tcp": {
-                    "listening_address": f"127.0.0.1:{self.port(name)}",
-                    "pk_table": {str(key(peer)): self.address(peer) for peer in peers},
-                },
-                "persistent_transports": [{"pk": str(key(peer)), "type": "stcp"} for peer in peers],
-            }
-            | more,
-        )
+        config = self.net.config(name, **self.settings(name, *peers) | more)
         node = self.nodes[name] = await self.net.start(config)
         await eventually(lambda: len(node.visor.transports.links) >= len(peers))
         return node
+
+    @asynccontextmanager
+    async def process(self, name: str) -> AsyncIterator[Process]:
+        """The same as a program, ready to be dialled."""
+        document = self.net.document(name, **self.settings(name))
+        receiver, sender = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "skywire", "visor", "-C", json.dumps(document)),
+            stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=(sender,),
+            env=os.environ | {ready.VARIABLE: str(sender)},
+        )
+        os.close(sender)
+        try:
+            with os.fdopen(receiver, "rb") as pipe:
+                async with asyncio.timeout(20):
+                    assert b'"failed": {}' in await asyncio.to_thread(pipe.readline)
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.port(name)}"
@@ -135,6 +157,15 @@ async def exchange(here: Any, there: Any, size: int) -> None:
         for stream in (here, there):
             tasks.create_task(send(stream))
             tasks.create_task(receive(stream))
+
+
+async def reason_of_stop(stream: Any) -> str:
+    """What ended it, by writing for ever."""
+    try:
+        while True:
+            await stream.write(bytes(4000))
+    except SkywireError as error:
+        return str(error)
 
 
 async def reason_of_end(stream: Any) -> str:
