@@ -277,6 +277,37 @@ def test_payloads_are_a_byte_stream_to_the_receiver() -> None:
     assert b.received == [b"first", b"second"]
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_many_packets_at_once_are_as_many_messages(encrypted: bool) -> None:
+    texts = [bytes([size % 256]) * size for size in (1, 4070, 2, 300)]
+    if encrypted:
+        a, b = opened()
+        payloads = [send(a, text)[0][1] for text in texts]
+    else:
+        b, payloads = end(initiator=False), texts
+    b.receive_data(payloads[:3], 0.0)
+    b.receive_data(payloads[3:], 0.0)
+    assert b.received == texts
+
+
+def test_many_packets_at_once_may_hold_the_handshake() -> None:
+    a, b = end(initiator=True), end(initiator=False)
+    a.start()
+    exchange_until_noise(a, b)
+    noise = [payload for kind, payload in take(a) if kind == D]
+    b.receive_data(noise, 0.0)
+    (answer,) = [payload for kind, payload in take(b) if kind == D]
+    ((_, frame),) = send(b, b"at once")
+    a.receive_data([answer, frame], 0.0)
+    assert (a.state, a.received) == (State.OPEN, [b"at once"])
+
+
+def exchange_until_noise(a: GroupEnd, b: GroupEnd) -> None:
+    for here, there in ((a, b), (b, a)):
+        for kind, payload in take(here):
+            there.receive(kind, payload, 0.0)
+
+
 def test_data_behind_the_last_noise_message_is_not_lost() -> None:
     a, b = end(initiator=True), end(initiator=False)
     a.start()

@@ -173,6 +173,14 @@ class RouteGroup:
             self._take_messages()
         self._after()
 
+    def receive_data(self, payloads: list[bytes]) -> None:
+        """Data packets for this group, right behind each other."""
+        machine = self._machine
+        machine.receive_data(payloads, self._clock())
+        if machine.received:
+            self._take_messages()
+        self._after()
+
     def transport_lost(self, reason: str) -> None:
         """The transport that leads out of here is down: nothing can be sent any more."""
         self._broken = True

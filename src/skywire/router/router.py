@@ -195,11 +195,19 @@ class Router:
         if reader is None:
             reader = self._readers[link.id] = PacketReader()
         now = self._clock()
+        burst: list[Packet] = []  # data of one route that was not handled yet
         for item in reader.route_data(data, self.rules.entries, now):
+            if isinstance(item, Packet) and item.type == PacketType.DATA:
+                if burst and burst[0].route_id != item.route_id:
+                    self._handle_burst(burst)
+                burst.append(item)
+                continue
+            self._handle_burst(burst)
             if isinstance(item, Run):
                 self._forward_run(item, now)
             else:
                 self._handle(item)
+        self._handle_burst(burst)
         if reader.malformed or reader.unknown:
             self._dropped["malformed"].add(reader.malformed)
             self._dropped["unknown_type"].add(reader.unknown)
@@ -232,6 +240,22 @@ class Router:
             log.debug("packet dropped reason=%s", error)
         self._dropped["no_transport"].add(packets)
         return False
+
+    def _handle_burst(self, packets: list[Packet]) -> None:
+        """Data packets of one route; `packets` is empty afterwards."""
+        if not packets:
+            return
+        entry = self.rules.entries.get(packets[0].route_id)
+        group = None
+        if len(packets) > 1 and entry is not None and entry.expires >= self._clock():
+            group = self._group_of(entry.rule)
+        if group is None or entry is None or self.parking.holds_back(group.descriptor):
+            for packet in packets:
+                self._handle(packet)
+        else:
+            self.rules.refresh(entry.rule.key_route_id)
+            group.receive_data([packet.payload for packet in packets])
+        packets.clear()
 
     def _handle(self, packet: Packet) -> None:
         """One that the fast path does not take."""
@@ -276,7 +300,7 @@ class Router:
 
     def _group_of(self, rule: Rule) -> RouteGroup | None:
         """By descriptor; an old group with the same one may still be there, with other rules."""
-        if rule.descriptor is None:
+        if rule.descriptor is None or rule.type is not RuleType.CONSUME:
             return None
         for table in (self._established, self._initialising):
             group = table.get(rule.descriptor)

@@ -184,6 +184,13 @@ class GroupEnd:
         except RemoteProtocolError as error:
             self.fail(str(error))
 
+    def receive_data(self, payloads: list[bytes], now: float) -> None:
+        """As `receive` of each, for Data packets right behind each other: quicker."""
+        if self.state is State.OPEN and self._opener is not None:
+            payloads = [b"".join(payloads)]  # frames have their own borders
+        for payload in payloads:
+            self.receive(PacketType.DATA, payload, now)
+
     def _receive_handshake(self, payload: bytes, now: float) -> None:
         if self.state is not State.WAITING:
             return  # a repeated one
