@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from skywire.errors import AuthenticationFailed, LocalProtocolError, RemoteProtocolError
 from skywire.testing import vectors
 from skywire.wire.noise_frames import (
+    MAX_FRAME,
     MAX_OBJECT,
     MAX_PLAIN,
     OVERHEAD,
@@ -129,3 +130,21 @@ def test_object_sizes_have_limits() -> None:
         ours.seal(bytes(MAX_OBJECT + 1))
     with pytest.raises(RemoteProtocolError, match="too short"):
         theirs.open(bytes(23))
+
+
+def test_gaps_before_each_frame_are_free_for_headers() -> None:
+    sealed = Sealer(bytes(32)).seal(bytes(5000), room=3, gap=7)
+    plain = Sealer(bytes(32)).seal(bytes(5000))
+    assert sealed[:10] == bytes(10)
+    assert sealed[10 : 10 + MAX_FRAME] == plain[:MAX_FRAME]
+    assert sealed[10 + MAX_FRAME : 17 + MAX_FRAME] == bytes(7)
+    assert sealed[17 + MAX_FRAME :] == plain[MAX_FRAME:]
+
+
+def test_a_missing_frame_is_refused_where_there_are_to_be_no_gaps() -> None:
+    sealer = Sealer(bytes(32))
+    sealer.seal(b"lost")
+    frame = sealer.seal(b"second")
+    assert Opener(bytes(32)).receive_data(frame) == [b"second"]
+    with pytest.raises(RemoteProtocolError, match="frame 1 was lost: 2 came"):
+        Opener(bytes(32), gaps=False).receive_data(frame)

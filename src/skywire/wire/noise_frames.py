@@ -34,19 +34,21 @@ class Sealer:
         self._aead = Aead(key)
         self._number = 0
 
-    def seal(self, data: bytes | memoryview, room: int = 0) -> bytearray:
+    def seal(self, data: bytes | memoryview, room: int = 0, gap: int = 0) -> bytearray:
         """All frames of `data`, behind `room` free bytes for a header of the layer below.
 
-        Each call starts a new frame, so `data` of at most MAX_PLAIN bytes is exactly one.
+        There are `gap` more before each frame. Each call starts a new frame, so `data` of at most
+        MAX_PLAIN bytes is exactly one.
         """
         size = len(data)
         count = -(-size // MAX_PLAIN)
-        out = bytearray(room + size + count * OVERHEAD)
+        out = bytearray(room + size + count * (OVERHEAD + gap))
         target, source = memoryview(out), memoryview(data)
         number, seal_into = self._number, self._aead.seal_into
         begin, position = 0, room
         for _ in range(count):
             end = min(begin + MAX_PLAIN, size)
+            position += gap
             stop = position + OVERHEAD + end - begin
             number += 1
             _head.pack_into(out, position, stop - position - 2, number)

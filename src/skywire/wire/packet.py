@@ -108,7 +108,7 @@ class PacketReader:
         self.malformed = 0  # packets dropped by `route_data`: shorter than their type needs
         self.unknown = 0  # the same: types of later versions; those to id 0 are the transport's own
 
-    def receive_data(self, data: bytes) -> list[Packet]:
+    def receive_data(self, data: bytes | memoryview) -> list[Packet]:
         """Every packet completed by `data`, also unknown and malformed ones."""
         data = self._rest + data if self._rest else bytes(data)
         size, position = len(data), 0

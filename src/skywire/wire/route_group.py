@@ -17,7 +17,7 @@ from skywire.wire import liveness
 from skywire.wire.liveness import Liveness
 from skywire.wire.noise import MAX_HANDSHAKE_MESSAGE, Handshake, Pattern
 from skywire.wire.noise import State as NoiseState
-from skywire.wire.noise_frames import MAX_PLAIN, Opener, Sealer
+from skywire.wire.noise_frames import MAX_PLAIN, OVERHEAD, Opener, Sealer
 from skywire.wire.packet import CLOSE_REQUESTED, HEADER, HEADER_SIZE, PacketType
 
 REPEAT_INTERVAL = 0.5  # seconds between the initiator's handshakes
@@ -273,23 +273,26 @@ class GroupEnd:
 
     # Sending
 
-    def data_packets(self, data: memoryview, route_id: int) -> tuple[bytes, int]:
+    def data_packets(self, data: memoryview, route_id: int) -> tuple[memoryview, int]:
         """Data packets with `data`, ready to be sent, and their number.
 
         Each call begins a new packet; each packet but the last has `MAX_MESSAGE` bytes.
         """
         if self.state is not State.OPEN:
             raise LocalProtocolError(f"cannot send data: the route is {self.state.value}")
-        packets = []
-        for begin in range(0, len(data), MAX_MESSAGE):
-            piece = data[begin : begin + MAX_MESSAGE]
-            if self._sealer is not None:
-                packet = self._sealer.seal(piece, HEADER_SIZE)
-            else:
-                packet = bytearray(HEADER_SIZE) + piece
-            HEADER.pack_into(packet, 0, PacketType.DATA, route_id, len(packet) - HEADER_SIZE)
-            packets.append(packet)
-        return b"".join(packets), len(packets)
+        if self._sealer is not None:
+            out = self._sealer.seal(data, gap=HEADER_SIZE)
+        else:
+            out = bytearray()
+            for begin in range(0, len(data), MAX_MESSAGE):
+                out += bytes(HEADER_SIZE) + data[begin : begin + MAX_MESSAGE]
+        step = HEADER_SIZE + MAX_MESSAGE + (0 if self._sealer is None else OVERHEAD)
+        size, count = len(out), 0
+        for begin in range(0, size, step):
+            length = min(step, size - begin) - HEADER_SIZE
+            HEADER.pack_into(out, begin, PacketType.DATA, route_id, length)
+            count += 1
+        return memoryview(out), count
 
     def data_sent(self, packets: int, now: float) -> None:
         """Call after sending what `data_packets` gave; may put a ping into `output`."""
