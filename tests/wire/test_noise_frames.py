@@ -144,7 +144,7 @@ def test_gaps_before_each_frame_are_free_for_headers() -> None:
 def test_a_missing_frame_is_refused_where_there_are_to_be_no_gaps() -> None:
     sealer = Sealer(bytes(32))
     sealer.seal(b"lost")
-    frame = sealer.seal(b"second")
+    frame = bytes(sealer.seal(b"second"))
     assert Opener(bytes(32)).receive_data(frame) == [b"second"]
     with pytest.raises(RemoteProtocolError, match="frame 1 was lost: 2 came"):
         Opener(bytes(32), gaps=False).receive_data(frame)
