@@ -107,13 +107,15 @@ class Net:
             await ready.wait()
         return node
 
-    def hypervisor_config(self, name: str, *, auth: bool = False, **more: Any) -> ConfigFile:
-        section = {
+    def hypervisor_section(self, *, auth: bool = False) -> dict[str, Any]:
+        return {
             "db_path": str(self._path / "users.db"),
             "enable_auth": auth,
             "http_addr": "127.0.0.1:0",
         }
-        return self.config(name, hypervisor=section, **more)
+
+    def hypervisor_config(self, name: str, *, auth: bool = False, **more: Any) -> ConfigFile:
+        return self.config(name, hypervisor=self.hypervisor_section(auth=auth), **more)
 
 
 @asynccontextmanager

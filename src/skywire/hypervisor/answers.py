@@ -20,6 +20,7 @@ MALFORMED = "request format is malformed"
 
 _TRUE, _FALSE = {"true", "on", "1"}, {"false", "off", "0"}
 _Body = TypeVar("_Body", bound=msgspec.Struct)
+_Item = TypeVar("_Item")
 
 
 def answer(request: web.Request, value: Any, status: int = 200) -> web.Response:
@@ -44,6 +45,17 @@ def flag(request: web.Request, key: str, default: bool = False) -> bool:
 
 async def read_body(request: web.Request, kind: type[_Body]) -> _Body:
     """The body as `kind`. Raises InvalidValue with Go's text for anything malformed."""
+    body: _Body = await _read(request, kind)
+    return body
+
+
+async def read_list(request: web.Request, kind: type[_Item]) -> list[_Item]:
+    """The body as a list of `kind`; likewise."""
+    items: list[_Item] = await _read(request, list[kind])  # type: ignore[valid-type]
+    return items
+
+
+async def _read(request: web.Request, kind: Any) -> Any:
     try:
         async with asyncio.timeout(BODY_LIMIT):
             raw = await request.read()

@@ -7,17 +7,17 @@ from typing import Any
 from aiohttp import web
 
 from skywire import __version__, ui
-from skywire.crypto.keys import PubKey
-from skywire.errors import InvalidValue, Refused, SkywireError
+from skywire.errors import LocalProtocolError, SkywireError
 from skywire.http.app import Handler
+from skywire.hypervisor import skynet
 from skywire.hypervisor.answers import answer
+from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.guard import SESSION, public
 from skywire.operations import Operation, operations
 from skywire.visor import ops_info
 from skywire.visor.types import to_json
 
-CALL_LIMIT = 15.0  # seconds for a visor to answer one call
 HEALTH_LIMIT = 5.0
 
 routes = web.RouteTableDef()
@@ -88,28 +88,23 @@ async def index(_: web.Request) -> web.StreamResponse:
     return ui.page("index.html")
 
 
-def visor_key(request: web.Request) -> PubKey:
-    try:
-        return PubKey.parse(request.match_info["pk"])
-    except InvalidValue:
-        raise InvalidValue("Invalid public key") from None
-
-
 def visor_routes() -> list[web.RouteDef]:
-    """One for each operation with an HTTP form."""
+    """One for each operation with an HTTP form, and those for several at once."""
     found = []
     for known in operations():
-        if known.http is not None and known.request is None:
+        if known.http is not None:
             handler = ADAPTERS.get(known.function, _plain)(known)
             found.append(web.route(known.http.method, f"/api{known.http.path}", handler))
-    return found
+    return [*found, *skynet.MORE]
 
 
 def _plain(known: Operation) -> Handler:
-    """The operation's answer as it is."""
+    """The answer as it is, of an operation that takes nothing."""
+    if known.request is not None:
+        raise LocalProtocolError(f"operation {known.name}: say how its request comes over HTTP")
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return answer(request, to_json(await _call(request, known, CALL_LIMIT)))
+        return answer(request, to_json(await call(request, known)))
 
     return handler
 
@@ -131,7 +126,7 @@ def _health(known: Operation) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         request.app[CONTEXT].visors.connected(visor_key(request))
         try:
-            health = await _call(request, known, HEALTH_LIMIT)
+            health = await call(request, known, limit=HEALTH_LIMIT)
         except TimeoutError:
             return answer(request, {"status": 408, "services_health": ""}, status=408)
         except SkywireError:
@@ -144,15 +139,5 @@ def _health(known: Operation) -> Handler:
 ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
     ops_info.summary: _summary,
     ops_info.health: _health,
+    **skynet.ADAPTERS,
 }
-
-
-async def _call(request: web.Request, known: Operation, limit: float) -> Any:
-    pk = visor_key(request)
-    try:
-        async with asyncio.timeout(limit):
-            return await request.app[CONTEXT].visors.call(pk, known.function)
-    except TimeoutError:
-        raise TimeoutError(f"remote visor {pk} did not respond within {limit:g}s") from None
-    except Refused as error:  # the visor's own text, passed on as Go does
-        raise SkywireError(error.reason) from error

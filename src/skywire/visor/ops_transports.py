@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ADD_LIMIT = 20.0  # seconds, whatever time-out is asked for
 MAX_LABEL = 64  # characters
 MAX_PERSISTENT = 1024
+NOT_FOUND = "not found"
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ async def transport(visor: "Visor", id: Annotated[Uuid, UUID]) -> TransportSumma
     """One transport."""
     link = visor.transports.manager.link(id)
     if link is None:
-        raise NotFound("not found")
+        raise NotFound(NOT_FOUND)
     return shown.transport(link, visor.pk)
 
 
@@ -154,13 +155,13 @@ async def transport_figures(visor: "Visor") -> list[TransportFigures]:
     ]
 
 
-@operation(rpc="GetPersistentTransports")
+@operation(rpc="GetPersistentTransports", http="GET /visors/{pk}/persistent-transports")
 async def persistent_transports(visor: "Visor") -> list[PersistentTransport]:
     """The transports that are opened again whenever they are missing."""
     return visor.persistent_transports()
 
 
-@operation(rpc="SetPersistentTransports")
+@operation(rpc="SetPersistentTransports", http="PUT /visors/{pk}/persistent-transports")
 async def set_persistent_transports(
     visor: "Visor", request: Annotated[list[PersistentTransport], Slice(PersistentTransport)]
 ) -> None:

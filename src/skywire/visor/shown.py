@@ -57,16 +57,23 @@ def rule_summary(rule: Rule) -> RuleSummary:
 def route_group(group: RouteGroup, types: dict[str, str]) -> RouteGroupInfo:
     """`types` has the type of each transport known here, by id."""
     forward, consume = group.rules
+    info = route_group_of(consume, forward)
+    info.initiator = group.initiator
+    info.hops = [
+        Hop(str(hop.tp_id), str(hop.from_pk), str(hop.to_pk), types.get(str(hop.tp_id), ""))
+        for hop in group.path
+    ]
+    return info
+
+
+def route_group_of(consume: Rule, forward: Rule) -> RouteGroupInfo:
+    """What the two rules of a group tell of it."""
+    assert consume.descriptor is not None  # noqa: S101 - a consume rule has one
     return RouteGroupInfo(
         consume_rule_id=consume.key_route_id,
         fwd_rule_id=forward.key_route_id,
-        desc=_descriptor(group.descriptor),
+        desc=_descriptor(consume.descriptor),
         fwd_next_tp_id=str(forward.next_transport_id),
-        initiator=group.initiator,
-        hops=[
-            Hop(str(hop.tp_id), str(hop.from_pk), str(hop.to_pk), types.get(str(hop.tp_id), ""))
-            for hop in group.path
-        ],
     )
 
 

@@ -1,0 +1,40 @@
+"""Calls an operation of the visor that a request names. Source: hypervisor.md §1, §4."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from skywire.crypto.keys import PubKey
+from skywire.errors import InvalidValue, Refused, SkywireError
+from skywire.hypervisor.context import CONTEXT
+from skywire.operations import Operation, operation_of
+
+CALL_LIMIT = 15.0  # seconds for a visor to answer one call
+
+
+def visor_key(request: web.Request) -> PubKey:
+    try:
+        return PubKey.parse(request.match_info["pk"])
+    except InvalidValue:
+        raise InvalidValue("Invalid public key") from None
+
+
+async def call(
+    request: web.Request, known: Operation, *arguments: Any, limit: float | None = None
+) -> Any:
+    """`limit` in seconds, else CALL_LIMIT. Raises SkywireError with the visor's own text,
+    TimeoutError."""
+    pk, limit = visor_key(request), CALL_LIMIT if limit is None else limit
+    try:
+        async with asyncio.timeout(limit):
+            return await request.app[CONTEXT].visors.call(pk, known.function, *arguments)
+    except TimeoutError:
+        raise TimeoutError(f"remote visor {pk} did not respond within {limit:g}s") from None
+    except Refused as error:  # the visor's own text, passed on as Go does
+        raise SkywireError(error.reason) from error
+
+
+async def call_function(request: web.Request, function: Any, *arguments: Any) -> Any:
+    """The same by the function that declares the operation."""
+    return await call(request, operation_of(function), *arguments)
