@@ -24,7 +24,7 @@ from tests.interop.processes import (
     get_json,
 )
 
-TRIES = 6
+TRIES = 6  # of a Go client that may lose its session at a Go server
 
 
 class Go:
@@ -124,14 +124,11 @@ class Go:
 
     def http(self, discovery: str, folder: Path, *more: str) -> PubKey:
         """Key of a server of the files in `folder`, on dmsg port 80."""
-        return self.start_http(discovery, folder, *more)[0]
-
-    def start_http(self, discovery: str, folder: Path, *more: str) -> tuple[PubKey, Program]:
         public, secret = key_pair()
         command = [self.binary, "dmsg", "http", "-D", discovery, "-s", secret.hex()]
         program = self.start(*command, "-d", f"{folder}/", "-p", "80", *more, name="go-http")
         program.until_printed("Serving")
-        return public, program
+        return public
 
     def curl(self, discovery: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         """Prints the body and one LF."""
