@@ -18,7 +18,6 @@ from skywire.errors import DialFailed
 from skywire.platform.processes import Child
 from skywire.platform.pty import spawn_on_terminal
 from skywire.pty.control import listen_control
-from skywire.pty.dialing import over_dmsg
 from skywire.pty.host import PtyHost
 from skywire.pty.shell import TerminalShell
 from skywire.pty.types import WinSize
@@ -33,6 +32,7 @@ from skywire.testing.shells import FakeShell
 from skywire.testing.streams import stream_pair
 from skywire.testing.wait import eventually
 from skywire.wire.gob_types import EMPTY, STRING, Slice
+from tests.pty.kit import over_dmsg
 
 PTY = ["-m", "skywire", "cli", "pty"]
 REMOTE, LOCAL = key_pair()[0], key_pair()[0]

@@ -4,18 +4,19 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from skywire.appkit.network import Network
 from skywire.crypto.generate import key_pair
 from skywire.crypto.keys import PubKey
-from skywire.errors import Refused
+from skywire.errors import Conflict, Refused
 from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient
 from skywire.pty.dialing import Dial
 from skywire.pty.host import PtyHost
 from skywire.pty.types import PTY_URI, CommandReq, WinSize
 from skywire.pty.whitelist import Whitelist
-from skywire.streams.stream import Address, Stream
+from skywire.streams.stream import Address, Listener, Stream
 from skywire.streams.supervise import Tasks
 from skywire.testing.streams import stream_pair
 
@@ -23,6 +24,22 @@ PATIENCE = 10.0  # seconds
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/", "TERM": "dumb"}
 SIZE = WinSize(x=100, y=30, rows=30, cols=100)
 BASH = CommandReq("/bin/bash", ["--norc", "--noprofile"], SIZE, ["PS1=$ ", "HISTFILE="])
+
+
+class _Dmsg:
+    def __init__(self, dial: Callable[[PubKey, int], Awaitable[Stream]]) -> None:
+        self._dial = dial
+
+    async def dial(self, remote: PubKey, port: int) -> Stream:
+        return await self._dial(remote, port)
+
+    def listen(self, port: int) -> Listener:
+        raise Conflict(f"port {port} is not for tests")
+
+
+def over_dmsg(dial: Callable[[PubKey, int], Awaitable[Stream]]) -> Dial:
+    """The Dial of a node without routes."""
+    return Network(_Dmsg(dial)).dial_by_scheme
 
 
 class Node:

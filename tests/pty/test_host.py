@@ -14,7 +14,7 @@ from skywire.errors import Conflict, DialFailed, InvalidValue, NotSupported, Ref
 from skywire.pty import host as host_module
 from skywire.pty.client import PtyClient, whitelist_call
 from skywire.pty.control import dial_control, listen_control, proxy_uri
-from skywire.pty.dialing import Dial, over_dmsg
+from skywire.pty.dialing import Dial
 from skywire.pty.host import PtyHost
 from skywire.pty.mux import request_service
 from skywire.pty.proxy import parse_query
@@ -25,7 +25,7 @@ from skywire.streams.supervise import Tasks
 from skywire.testing import vectors
 from skywire.testing.wait import eventually
 
-from .kit import BASH, Node, ask, node, read_to_end, read_until, shell_pid
+from .kit import BASH, Node, ask, node, over_dmsg, read_to_end, read_until, shell_pid
 
 OWNER, STRANGER = key_pair()[0], key_pair()[0]
 
@@ -292,7 +292,7 @@ async def test_t35_schemes_of_a_node_that_is_on_dmsg_only() -> None:
     assert dialled == [(OWNER, 22)] * 2
     with pytest.raises(NotSupported):
         await dial(OWNER, 22, "skynet")
-    with pytest.raises(InvalidValue, match='unknown scheme "tor"'):
+    with pytest.raises(InvalidValue, match='unknown network "tor"'):
         await dial(OWNER, 22, "tor")
     assert len(dialled) == 2
 

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from tests.visor.network import Net, Node, network
 class Skynet:
     """`urls` has the services by name; visor names are keys of `nodes`."""
 
-    def __init__(self, net: Net, urls: dict[str, str], setup_nodes: list[str]) -> None:
+    def __init__(self, net: Net, host: Host, urls: dict[str, str], setup_nodes: list[str]) -> None:
         self.net = net
+        self.host = host
         self.urls = urls
         self.setup_nodes = setup_nodes
         self.nodes: dict[str, Node] = {}
         self._ports: dict[str, int] = {}
-        self.stop_services: Callable[[], Awaitable[None]]
 
     def port(self, name: str) -> int:
         """Of a visor's stcp; free when it was asked for the first time."""
@@ -87,6 +87,9 @@ class Skynet:
                 process.kill()
             await process.wait()
 
+    def on_dmsg(self, service: str) -> str:
+        return f"dmsg://{self.host.running[service].public_key}:80"
+
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.port(name)}"
 
@@ -117,12 +120,11 @@ async def skynet(tmp_path: Path, setup_nodes: int = 1) -> AsyncIterator[Skynet]:
         net = await stack.enter_async_context(network(tmp_path))
         await net.start_discovery()
         await net.start_server()
-        services = await stack.enter_async_context(AsyncExitStack())
-        host = await services.enter_async_context(Host(net.discovery))
         stores = await open_stores("sqlite::memory:")
         stack.push_async_callback(stores.close)
+        host = await stack.enter_async_context(Host(net.discovery))
         urls = await start_all(
-            services,
+            stack,
             host,
             stores,
             {name: HostPort("127.0.0.1:0") for name in PORTS},
@@ -132,9 +134,7 @@ async def skynet(tmp_path: Path, setup_nodes: int = 1) -> AsyncIterator[Skynet]:
         )
         living = urls.pop("sn")
         dead = [str(key(f"dead {number}")) for number in range(setup_nodes - 1)]
-        made = Skynet(net, urls, [*dead, living])
-        made.stop_services = services.aclose
-        yield made
+        yield Skynet(net, host, urls, [*dead, living])
 
 
 async def exchange(here: Any, there: Any, size: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import InvalidValue, NotSupported
+from skywire.errors import InvalidValue
 from skywire.streams.stream import Stream
 
 SCHEMES = ("", "dmsg", "skynet")
@@ -12,18 +12,6 @@ SCHEMES = ("", "dmsg", "skynet")
 Dial: TypeAlias = Callable[[PubKey, int, str], Awaitable[Stream]]
 """`scheme` "dmsg" or "skynet" allows that network only; "" leaves the choice. The caller sets the
 deadline. Raises DialFailed, Refused, NotFound; NotSupported for a network this node is not on."""
-
-
-def over_dmsg(dial: Callable[[PubKey, int], Awaitable[Stream]]) -> Dial:
-    """A Dial for a node that is on dmsg only."""
-
-    async def by_scheme(pk: PubKey, port: int, scheme: str) -> Stream:
-        check_scheme(scheme)
-        if scheme == "skynet":
-            raise NotSupported("this node is not on skynet; use the scheme dmsg")
-        return await dial(pk, port)
-
-    return by_scheme
 
 
 def check_scheme(scheme: str) -> str:

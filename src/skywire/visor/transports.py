@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from skywire import __version__
 from skywire.config.model import VisorConfig
@@ -32,6 +32,11 @@ from skywire.visor.modules import Part, Report
 from skywire.visor.services import Services
 from skywire.visor.unlisted import Unlisted
 from skywire.wire.service import VISOR, Service
+from skywire.wire.transport import DMSG
+
+if TYPE_CHECKING:
+    from skywire.visor.nat import UnlessSymmetric
+    from skywire.wire.stun import Nat
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ class Transports:
         self._stack = AsyncExitStack()
         self._served: list[_Served] = []
         self._stcpr_port: Callable[[], int] = lambda: 0
+        self._behind: UnlessSymmetric | None = None
         self.listing: SignedSession | None = None  # with the transport discovery
         self.manager: TransportManager
         self.persistent: PersistentTransports
@@ -125,7 +131,7 @@ class Transports:
         resolver = AddressResolverClient(
             await self._services.session("transport.address_resolver", url)
         )
-        stcpr = StcprNetwork(identity, resolver, port=config.stcpr_port)
+        stcpr = StcprNetwork(identity, resolver, port=config.stcpr_port, addresses=local_addresses)
         self._stcpr_port = lambda: stcpr.port
         self._served.append(
             _Served(
@@ -144,10 +150,10 @@ class Transports:
             local_addresses=local_addresses,
             port=config.sudph_port,
         )
-        guarded = UnlessSymmetric(sudph, self._config.stun_servers)
+        self._behind = UnlessSymmetric(sudph, self._config.stun_servers)
         self._served.append(
             _Served(
-                guarded,
+                self._behind,
                 lambda: sudph.is_bound,
                 lambda: {"sudph_port": str(sudph.port)},
                 awaited=False,
@@ -262,7 +268,13 @@ class Transports:
     @property
     def types(self) -> list[str]:
         """Of the networks that work now: what can be opened."""
-        return [served.network.type for served in self._served if served.is_up()]
+        up = [served.network.type for served in self._served if served.is_up()]
+        return [kind for kind in up if kind != DMSG or self._dmsg.sessions]
+
+    @property
+    def nat(self) -> "Nat | None":
+        """What is in front of us; None while that is not known."""
+        return None if self._behind is None else self._behind.nat
 
     @property
     def links(self) -> list[Link]:

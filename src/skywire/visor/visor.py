@@ -224,6 +224,7 @@ class Visor:
         return HealthInfo(services_health="healthy" if connected else "connecting")
 
     def overview(self) -> Overview:
+        nat = None if self._transports is None else self._transports.nat
         return Overview(
             local_pk=self.pk,
             build_info=BuildInfo(f"v{__version__}", "unknown", "unknown"),
@@ -231,6 +232,9 @@ class Visor:
             transports=[shown.transport(link, self.pk) for link in self._links_up()],
             routes_count=0 if self._routes is None else len(self._routes.router.rules),
             local_ip=local_ip(),
+            public_ip="" if nat is None else nat.public_ip,
+            is_symmetic_nat=nat is not None and nat.type.is_symmetric,
+            nat_type="" if nat is None else nat.type.value,
             hypervisors=list(self.config.hypervisors),
             connected_hypervisor=list(self._links.connected),
             hostname=self.config.hostname or socket.gethostname(),
