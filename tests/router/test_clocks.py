@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from skywire.router import router as router_module
 from skywire.router.route_group import RouteGroup
 from skywire.testing.route_network import line
 from skywire.testing.wait import eventually
@@ -59,7 +58,7 @@ async def test_a_computers_clock_that_is_set_back_ends_no_route(
 ) -> None:
     async with line(2) as net:
         ours, theirs = await connected(net)
-        monkeypatch.setattr(router_module.time, "time", lambda: 0.0)
+        monkeypatch.setattr(time, "time", lambda: 0.0)
         assert 0 < await measured(ours, theirs) < 5
         more = await connected(net, 81)
         assert 0 < await measured(*more) < 5

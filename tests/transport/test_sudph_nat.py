@@ -1,107 +1,23 @@
-"""sudph between network namespaces: real NATs, loss, a cut link, a moved address.
-
-Needs root, iproute2 and nftables.
-"""
+"""sudph between network namespaces: real NATs, loss, delay, a cut link, a moved address."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
 from skywire.crypto.generate import key_pair
-from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import DialFailed, StreamReset
-from skywire.streams.stream import Stream
-from skywire.streams.udp import UdpSocket, open_udp
-from skywire.testing.netns import Host, Internet, missing
-from skywire.testing.resolver import UdpResolver, udp_resolver
-from skywire.testing.stream_contract import pattern, read_exactly
 from skywire.testing.wait import eventually
-from skywire.transport import sudph
-from skywire.transport.networks import Identity
-from skywire.transport.sudph import SudphNetwork
+from tests.transport.internet import NEEDS, PATIENCE, Net, carry, internet
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=missing()),
-]
-PATIENCE = 20.0
-
-
-class Node:
-    def __init__(self, host: Host, resolver: UdpResolver, keys: tuple[PubKey, SecKey]) -> None:
-        self.host = host
-        self.public, secret = keys
-        self.incoming: asyncio.Queue[Stream] = asyncio.Queue()
-        self.resolver = resolver
-        self.network = SudphNetwork(
-            Identity.of(self.public, secret),
-            resolver.as_seen_by(self.public),
-            resolver.udp,
-            local_addresses=lambda: [host.ip],
-            host=host.ip,
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Node"]:
-        serving = asyncio.get_running_loop().create_task(self.network.serve(self.incoming.put))
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self.network.bound()
-            await eventually(lambda: self.public in self.resolver.bound)
-            yield self
-        finally:
-            serving.cancel()
-            with suppress(asyncio.CancelledError):
-                await serving
-
-    async def dial(self, other: "Node") -> tuple[Stream, Stream]:
-        async with asyncio.timeout(PATIENCE):
-            ours = await self.network.dial(other.public)
-            return ours, await other.incoming.get()
-
-
-class Net:
-    """`hosts` by their addresses, on which `open_udp` makes sockets."""
-
-    def __init__(self, stack: AsyncExitStack, internet: Internet) -> None:
-        self._stack = stack
-        self._internet = internet
-        self.resolver: UdpResolver
-        self.hosts: dict[str, Host] = {internet.ip: internet}
-
-    async def open_udp(self, host: str, port: int = 0) -> UdpSocket:
-        with self.hosts[host].inside():
-            return await open_udp(host, port)
-
-    def made(self, *, nat: bool = False, keys: tuple[PubKey, SecKey] | None = None) -> Node:
-        host = self._internet.host(nat=nat)
-        self.hosts[host.ip] = host
-        return Node(host, self.resolver, keys or key_pair())
-
-    async def node(self, *, nat: bool = False) -> Node:
-        return await self._stack.enter_async_context(self.made(nat=nat).running())
+pytestmark = NEEDS
 
 
 @pytest.fixture
 async def net(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Net]:
-    async with AsyncExitStack() as stack:
-        internet = stack.enter_context(Internet())
-        made = Net(stack, internet)
-        monkeypatch.setattr(sudph, "open_udp", made.open_udp)
-        monkeypatch.setattr("skywire.testing.resolver.open_udp", made.open_udp)
-        made.resolver = await stack.enter_async_context(udp_resolver(internet.ip))
+    async with internet(monkeypatch) as made:
         yield made
-
-
-async def carry(a: Stream, b: Stream, size: int) -> None:
-    data = pattern(size)
-    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
-        tasks.create_task(a.write(data))
-        got = tasks.create_task(read_exactly(b, size))
-    assert got.result() == data
 
 
 @pytest.mark.parametrize(
@@ -134,6 +50,17 @@ async def test_lost_datagrams_cost_time_and_nothing_else(net: Net) -> None:
     ours, theirs = await a.dial(b)
     await carry(ours, theirs, 1_000_000)
     await carry(theirs, ours, 1_000_000)
+
+
+async def test_a_long_way_costs_time_and_nothing_else(net: Net) -> None:
+    a, b = await net.node(nat=True, delay=0.05), await net.node()
+    for host in (a.host, b.host):
+        host.lose(0.02)
+    begin = time.monotonic()
+    ours, theirs = await a.dial(b)
+    assert time.monotonic() - begin > 0.3  # hole punch, identity, Noise: three times there and back
+    await carry(ours, theirs, 500_000)
+    await carry(theirs, ours, 500_000)
 
 
 async def test_a_cut_link_is_noticed_within_ten_seconds(net: Net) -> None:

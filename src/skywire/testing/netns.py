@@ -5,6 +5,7 @@
         with a.inside():
             sock = socket.socket(…)        # belongs to `a` from now on
         a.lose(0.02)
+        b = internet.host(delay=0.04)      # seconds, each way
 
 Everything is in one process: a socket stays in the namespace in which it was made. Needs root, and
 iproute2 and nftables; `missing()` says what is not there.
@@ -14,10 +15,14 @@ iproute2 and nftables; `missing()` says what is not there.
         b ─────────┘
 """
 
+import asyncio
 import ctypes
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +31,10 @@ from typing import Self
 
 NETWORK = "198.51.100"  # documentation addresses: they lead nowhere outside
 CLONE_NEWNET = 0x40000000
+TUNSETIFF = 0x400454CA
+IFF_TAP_NO_PI = 0x1002
+MAX_FRAME = 65536
+MAX_WAITING = 4096  # frames on a slow cable; more are lost
 RUN_LIMIT = 10.0  # seconds for one command
 NAT_RULES = """
 table ip n {
@@ -75,6 +84,52 @@ def _in_namespace(name: str) -> Iterator[None]:
         os.close(home)
 
 
+def _tap(name: str, device: str) -> int:
+    """A network card in namespace `name`, whose cable is the descriptor that is returned."""
+    with _in_namespace(name):
+        end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fcntl.ioctl(end, TUNSETIFF, struct.pack("16sH", device.encode(), IFF_TAP_NO_PI))
+    return end
+
+
+class _SlowCable:
+    """Carries frames between two cards in `delay` seconds; the kernel's netem is not everywhere."""
+
+    def __init__(self, one: int, other: int, delay: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ends: tuple[int, ...] = (one, other)
+        self._delay = delay
+        for source, target in ((one, other), (other, one)):
+            waiting: deque[bytes] = deque()
+            self._loop.add_reader(source, self._take, source, target, waiting)
+
+    def _take(self, source: int, target: int, waiting: deque[bytes]) -> None:
+        try:
+            while True:
+                frame = os.read(source, MAX_FRAME)
+                if len(waiting) < MAX_WAITING:
+                    waiting.append(frame)
+                    self._loop.call_later(self._delay, self._give, target, waiting)
+        except BlockingIOError:
+            pass
+        except OSError:  # the card is off
+            self._loop.remove_reader(source)
+
+    def _give(self, target: int, waiting: deque[bytes]) -> None:
+        frame = waiting.popleft()
+        try:
+            if self._ends:
+                os.write(target, frame)
+        except OSError:
+            pass  # it is off, or its queue is full: lost
+
+    def close(self) -> None:
+        ends, self._ends = self._ends, ()
+        for end in ends:
+            self._loop.remove_reader(end)
+            os.close(end)
+
+
 class Host:
     """`ip` is its own address, `public` the one others see."""
 
@@ -106,6 +161,7 @@ class Internet(Host):
         self._prefix = f"sky{os.getpid()}"
         super().__init__(f"{self._prefix}-net", f"{NETWORK}.1", f"{NETWORK}.1")
         self._namespaces: list[str] = []
+        self._cables: list[_SlowCable] = []
         self._count = 1
 
     def __enter__(self) -> Self:
@@ -127,6 +183,8 @@ class Internet(Host):
         self._remove()
 
     def _remove(self) -> None:
+        while self._cables:
+            self._cables.pop().close()
         while self._namespaces:
             name = self._namespaces.pop()
             if Path(f"/run/netns/{name}").exists():
@@ -146,20 +204,23 @@ class Internet(Host):
         peer = ("peer", "name", port, "netns", other)
         _run("ip", "-n", one, "link", "add", device, "type", "veth", *peer)
 
-    def host(self, *, nat: bool = False) -> Host:
-        """Another host on the internet, directly or behind a NAT of its own."""
+    def host(self, *, nat: bool = False, delay: float = 0.0) -> Host:
+        """Another host on the internet, directly or behind a NAT of its own.
+
+        With `delay`, seconds each way, a loop must be running, and carries the frames.
+        """
         self._count += 1
         number = self._count
         name, port = f"{self._prefix}-{number}", f"p{number}"
         public = f"{NETWORK}.{number}"
         self._namespace(name)
         if not nat:
-            self._plug(name, "eth0", port, public)
+            self._plug(name, "eth0", port, public, delay)
             return Host(name, public, public)
         router = f"{name}-nat"
         inner = f"10.{number}.0"
         self._namespace(router)
-        self._plug(router, "wan", port, public)
+        self._plug(router, "wan", port, public, delay)
         self._cable(name, "eth0", router, "eth0")
         self._up(router, "eth0", f"{inner}.1/24")
         self._up(name, "eth0", f"{inner}.2/24")
@@ -168,8 +229,11 @@ class Internet(Host):
         _run("ip", "netns", "exec", router, "nft", NAT_RULES)
         return Host(name, f"{inner}.2", public)
 
-    def _plug(self, name: str, device: str, port: str, address: str) -> None:
-        self._cable(name, device, self.name, port)
+    def _plug(self, name: str, device: str, port: str, address: str, delay: float) -> None:
+        if delay:
+            self._cables.append(_SlowCable(_tap(name, device), _tap(self.name, port), delay))
+        else:
+            self._cable(name, device, self.name, port)
         self._up(name, device, f"{address}/24")
         _run("ip", "-n", self.name, "link", "set", port, "master", "eth0")
         self._up(self.name, port)
