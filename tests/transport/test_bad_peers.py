@@ -262,7 +262,7 @@ async def test_edge_1_replaces_the_first_by_the_second() -> None:
         await settle_dialled(first, stranger.identity, target.pk, STCP)
         (link,) = await _links(target, 1)
         _, answer = await stranger.answer_to(stranger.signed().encode() + b"\n")
-        assert answer == Answer.OK.byte
+        assert answer[:1] == Answer.OK.byte  # the first ping may come with it
         await eventually(lambda: not link.is_up)
         (newer,) = await _links(target, 1)
         assert newer is not link

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from skywire.dmsg.session import Session
 from skywire.errors import NotSupported, RemoteProtocolError, StreamClosed, StreamError, StreamReset
 from skywire.streams.stream import READ_SIZE, Address
-from skywire.wire.noise_frames import MAX_PLAIN, Opener, Sealer
+from skywire.wire.noise_frames import MAX_PLAIN, OVERHEAD, Opener, Sealer
 from skywire.wire.yamux import DISCARD, HEADER_SIZE, YamuxStream
 
 BATCH = 16 * MAX_PLAIN  # plaintext bytes sealed at once: 64 KiB of frames in one yamux frame
@@ -142,6 +142,19 @@ class DmsgStream:
                 self._unsent = memoryview(sealed)[HEADER_SIZE + taken :]
         if not data:
             self._check_writable()
+
+    def write_now(self, data: bytes) -> bool:
+        """Take all of `data` without waiting, or nothing."""
+        self._check_writable()
+        room = len(data) + OVERHEAD * (1 + len(data) // MAX_PLAIN)
+        if self._unsent is not None or self._session.paused or room > self._stream.send_window:
+            return False
+        if data:
+            at_once = self._session.flusher.begin()
+            self._stream.send_framed(self._sealer.seal(data, HEADER_SIZE))
+            if at_once:
+                self._session.flusher.end()
+        return True
 
     def _check_writable(self) -> None:
         if self._closed:

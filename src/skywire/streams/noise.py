@@ -9,7 +9,7 @@ from collections import deque
 from skywire.crypto import generate
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import RemoteProtocolError, StreamClosed, StreamReset
-from skywire.streams.stream import READ_SIZE, Address, Stream
+from skywire.streams.stream import READ_SIZE, Address, Stream, WritesNow
 from skywire.wire.noise import MAX_HANDSHAKE_MESSAGE, Handshake, Pattern, State
 from skywire.wire.noise_frames import MAX_PLAIN, Opener, Sealer
 
@@ -20,7 +20,17 @@ READ_RAW = 256 * 1024  # bytes taken from the carrier at once: whatever it has
 class NoiseStream:
     """Made by `noise_stream`. Owns the stream it runs over; half-closes where that one does."""
 
-    __slots__ = ("_chunks", "_closed", "_error", "_opener", "_raw", "_sealer", "local", "remote")
+    __slots__ = (
+        "_chunks",
+        "_closed",
+        "_error",
+        "_opener",
+        "_raw",
+        "_sealer",
+        "_takes_now",
+        "local",
+        "remote",
+    )
 
     def __init__(
         self, raw: Stream, sealer: Sealer, opener: Opener, local: Address, remote: Address
@@ -28,6 +38,7 @@ class NoiseStream:
         self.local = local
         self.remote = remote
         self._raw = raw
+        self._takes_now = raw if isinstance(raw, WritesNow) else None
         self._sealer = sealer
         self._opener = opener
         self._chunks: deque[bytes] = deque()  # opened, not yet read: of one read of the carrier
@@ -79,6 +90,12 @@ class NoiseStream:
             await self._raw.write(bytes(sealed))
         if not data:
             await self._raw.write(b"")
+
+    def write_now(self, data: bytes) -> bool:
+        # Sealing uses up nonces, so first see that the stream below takes what comes out.
+        if self._takes_now is None or not self._takes_now.write_now(b""):
+            return False
+        return self._takes_now.write_now(bytes(self._sealer.seal(data)))
 
     async def write_eof(self) -> None:
         await self._raw.write_eof()

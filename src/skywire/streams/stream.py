@@ -5,7 +5,7 @@ A cancelled `read` loses nothing; after a cancelled `write` the stream must be a
 Deadlines are the caller's: `async with asyncio.timeout(…)`.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from skywire.crypto.keys import PubKey
 
@@ -64,6 +64,18 @@ class Stream(Protocol):
 
     def abort(self) -> None:
         """End now, from any state. Idempotent, never raises."""
+        ...
+
+
+@runtime_checkable
+class WritesNow(Protocol):
+    """A stream that may take data without a task switch."""
+
+    def write_now(self, data: bytes) -> bool:
+        """Take all of `data` and return True, or nothing because it would have to wait.
+
+        Raises as `write`. Not while a `write` is running.
+        """
         ...
 
 

@@ -175,6 +175,13 @@ class SocketStream(asyncio.Protocol):
                 self._writer = None
             self._check_writable()
 
+    def write_now(self, data: bytes) -> bool:
+        self._check_writable()
+        if self._writing_paused or self._transport is None:
+            return False
+        self._transport.write(data)
+        return True
+
     def _check_writable(self) -> None:
         if self._closed:
             raise StreamClosed(f"connection to {self._remote} was closed by us")

@@ -14,8 +14,8 @@ from time import monotonic
 from typing import Protocol
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import NotSupported, SkywireError, StreamReset, Unavailable
-from skywire.streams.stream import Stream
+from skywire.errors import NotSupported, SkywireError, StreamError, StreamReset, Unavailable
+from skywire.streams.stream import Stream, WritesNow
 from skywire.wire.link import HEADER_SIZE, Observer, Pulse
 from skywire.wire.transport import SignedEntry
 
@@ -26,6 +26,7 @@ BATCH = 65120  # bytes written at once; 16 full Noise frames
 HIGH_WATER = 256 * 1024  # queued bytes from which a link is congested …
 LOW_WATER = 64 * 1024  # … until so few are left
 MAX_QUEUED = 4 * 1024 * 1024  # bytes; more are refused
+MERGE_WITHIN = 50e-6  # seconds after a packet that went out at once in which others are collected
 STALL_LIMIT = 60.0  # seconds for a peer to take a batch
 FLUSH_LIMIT = 2.0  # seconds `close` gives the peer to take what is queued
 CLOSED = "closed by us"
@@ -50,6 +51,7 @@ class Link:
         "_drained",
         "_flushed",
         "_idle",
+        "_last_now",
         "_loop",
         "_observer",
         "_owner",
@@ -58,6 +60,7 @@ class Link:
         "_queued",
         "_rate_base",
         "_stream",
+        "_takes_now",
         "_writing_since",
         "bandwidth",
         "bandwidth_at",
@@ -104,6 +107,8 @@ class Link:
         self._stream = stream
         self._queue: deque[bytes | memoryview] = deque()
         self._queued = 0
+        self._takes_now = stream if isinstance(stream, WritesNow) else None
+        self._last_now = 0.0  # when a packet went out without the writer
         self._writing_since: float | None = None  # a write that is not done; `tick` has the limit
         self._idle: asyncio.Future[None] | None = None  # what the writer waits for
         self._flushed: asyncio.Future[None] | None = None  # what `close` waits for
@@ -168,11 +173,24 @@ class Link:
                 f"transport {self.id} to {self.remote} takes nothing: "
                 f"{self._queued} bytes are waiting"
             )
-        self._queue.append(data)
-        self._queued += size
         self.sent += size
         self.packets_sent += packets
-        _finish(self._idle)
+        if self._queue or self._writing_since is not None or not self._sent_now(data):
+            self._queue.append(data)
+            self._queued += size
+            _finish(self._idle)
+
+    def _sent_now(self, data: bytes | memoryview) -> bool:
+        """A single packet does not wait for the writer's turn; what follows closely is merged."""
+        now = monotonic()
+        if self._takes_now is None or len(data) > BATCH or now - self._last_now < MERGE_WITHIN:
+            return False
+        self._last_now = now
+        try:
+            return self._takes_now.write_now(bytes(data))
+        except StreamError as error:
+            self.end(str(error))
+            raise StreamReset(f"transport {self.id} to {self.remote} is down: {error}") from error
 
     def when_drained(self, call: Callable[[], None]) -> None:
         """Call once when the link is not congested any more, or down; soon if that is so now."""
