@@ -11,6 +11,7 @@ from skywire.streams.stream import WritesNow
 from skywire.streams.tcp import dial_tcp, listen_tcp
 from skywire.testing.stream_contract import read_exactly
 from skywire.testing.streams import stream_pair
+from skywire.testing.wait import eventually
 from skywire.wire.noise import Pattern
 
 
@@ -35,8 +36,7 @@ async def test_tcp_and_noise_take_data_at_once_until_they_are_full() -> None:
     async with asyncio.timeout(10):
         for number in range(sent):
             assert await read_exactly(there, 50_000) == bytes([number % 251]) * 50_000
-        while not near.write_now(b"end"):
-            await asyncio.sleep(0.001)
+        await eventually(lambda: near.write_now(b"end"))
         assert await there.read() == b"end"
     await near.close()
     with pytest.raises(StreamClosed):
