@@ -8,6 +8,7 @@ import pytest
 
 from skywire.crypto import generate
 from skywire.dmsg.client import DmsgClient
+from skywire.dmsg.ports import ACCEPT_BACKLOG
 from skywire.errors import (
     Conflict,
     DialFailed,
@@ -140,10 +141,24 @@ async def test_a_client_that_left_cannot_be_dialled_and_says_so_at_once(net: Net
 async def test_a_full_listener_refuses_with_401(net: Net) -> None:
     a, b = await net.client(), await net.client()
     b.listen(80)
-    for _ in range(20):
+    for _ in range(ACCEPT_BACKLOG):
         await soon(a.dial(b.public, 80))
     with pytest.raises(Refused, match="401"):
         await soon(a.dial(b.public, 80))
+
+
+async def test_many_dials_that_come_together_all_get_in(net: Net) -> None:
+    dialling, b = [await net.client() for _ in range(4)], await net.client()
+    listener = b.listen(80)
+
+    async def accept() -> None:
+        for _ in range(200):
+            await listener.accept()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        tasks.create_task(accept())
+        for number in range(200):
+            tasks.create_task(dialling[number % 4].dial(b.public, 80))
 
 
 async def test_a_port_has_one_listener(net: Net) -> None:

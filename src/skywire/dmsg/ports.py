@@ -9,7 +9,9 @@ from skywire.ports import DMSG_EPHEMERAL_FIRST, DMSG_EPHEMERAL_LAST
 from skywire.streams.stream import Address
 from skywire.wire.dmsg import Code, error_text
 
-ACCEPT_BACKLOG = 20  # streams waiting for `accept`; a further one is refused with code 401
+# Streams waiting for `accept`; a further one is refused with code 401. Go has 20, and its acceptors
+# run at once; here one turn of the loop brings as many requests as fit in a read.
+ACCEPT_BACKLOG = 256
 
 
 class DmsgListener:
