@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skywire.crypto.keys import PubKey, SecKey
-from skywire.http.auth import SignedSession
+from skywire.http.auth import SignedSession, signed_headers
 from skywire.services.base import LEASE, Common
 from skywire.services.transport_discovery import MAX_REGISTERED, TransportDiscovery
 from skywire.stores.engine import SqliteEngine
@@ -229,3 +229,20 @@ async def test_health_tells_of_dmsg(tpd: Served) -> None:
 async def test_no_body_is_an_internal_error(tpd: Served, body: bytes) -> None:
     status, _ = await (await tpd.alice()).request("POST", "/transports/", body)
     assert status in (201, 400)
+
+
+async def test_a_replayed_request_is_refused(tpd: Served) -> None:
+    entry = signed(ALICE, BOB)
+    path = f"/transports/id:{entry.entry.id}"
+    body = wire.encode_list([entry])
+    registering = signed_headers(ALICE, ALICE_SK, 0, body)
+    deleting = signed_headers(ALICE, ALICE_SK, 0, b"")
+    assert (await tpd.ask("POST", "/transports/", body, registering)).status == 201
+    assert (await tpd.ask("DELETE", path, b"", deleting)).status == 200
+    assert (await tpd.ask("POST", "/transports/", body, registering)).status == 401
+    assert (await tpd.ask("GET", "/all-transports")).body == b"null\n"
+    assert (await register(await tpd.alice(), entry))[0] == 201
+    assert (await tpd.ask("DELETE", path, b"", deleting)).status == 401
+    forged = signed_headers(ALICE, BOB_SK, 1, b"")
+    assert (await tpd.ask("DELETE", path, b"", forged)).status == 401
+    assert len(json.loads((await tpd.ask("GET", "/all-transports")).body)) == 1
