@@ -40,6 +40,54 @@ FAULTS = (
     "a websocket from a foreign origin",
 )
 
+ROUTE_FAULTS = (
+    "namespaces: a NAT",
+    "namespaces: loss",
+    "namespaces: delay",
+    "namespaces: a cut link",
+    "namespaces: a moved address",
+    "an intermediary killed",
+    "an intermediary frozen",
+    "setup node dead",
+    "finder or discovery dead",
+    "a clock far off",
+    "replayed or forged handshakes",
+    "replayed or forged settlements",
+    "replayed or forged HTTP signatures",
+    "10,000 rules",
+    "200 set-ups at once",
+    "a visor that lies about others",
+    "a slow reader",
+    "packets",
+    "rules and descriptors",
+    "datagrams",
+    "services' bodies",
+    "services' command lines",
+)
+BUILDING = (
+    "KCP",
+    "STUN",
+    "one bad peer never ends the accept loop",
+    "four types",
+    "persistent transports and redial",
+    "public autoconnect",
+    "type preference",
+    "traffic log",
+    "figures with their age",
+    "transport setup by trusted nodes",
+    "rule expiry",
+    "route groups are streams",
+    "retries over others",
+    "rules before the answer",
+    "services over HTTP and dmsg",
+    "stores",
+    "leases",
+    "metrics and health",
+    "svc commands",
+    "one network",
+    "demo",
+)
+
 
 def flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     for key, value in table.items():
@@ -60,6 +108,8 @@ def wanted() -> set[str]:
         *(f"acceptance.3089.{letter}" for letter in "abcdefg"),
         *(f"scenarios.T{number}" for number in range(1, 41)),
         *(f"faults.{fault}" for fault in FAULTS),
+        *(f"routes.{fault}" for fault in ROUTE_FAULTS),
+        *(f"building.{part}" for part in BUILDING),
     }
 
 
