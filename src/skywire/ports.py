@@ -12,8 +12,10 @@ DMSG_AWAIT_SETUP = 136
 
 SKYNET_PING = 58  # in 2024: 48, with another meaning
 
-DMSG_EPHEMERAL_FIRST = 49152
-DMSG_EPHEMERAL_LAST = 65535
+# The counter of local ports starts here and is raised before use: 49153 is the first. For dmsg and
+# for routes, each by itself.
+EPHEMERAL_FIRST = 49152
+EPHEMERAL_LAST = 65535
 
 VISOR_RPC = "localhost:3435"
 DMSG_DISCOVERY_HTTP = 9090

@@ -13,7 +13,7 @@ from skywire.errors import DialFailed, NotFound, Refused
 from skywire.router import dialling
 from skywire.router.dialling import Avoid, Dialler, Routes, text
 from skywire.router.links import Link
-from skywire.router.ports import Ports
+from skywire.router.ports import route_ports
 from skywire.router.route_group import RouteGroup
 from skywire.router.setup_client import NO_NODE
 from skywire.router.setup_types import BidirectionalRoute, EdgeRules
@@ -48,7 +48,7 @@ class World:
         self.tried: list[tuple[Path, Path]] = []
         self.descriptors: list[RouteDescriptor] = []
         self.links: dict[uuid.UUID, Link] = {uuid.UUID(int=1): MemoryLink(uuid.UUID(int=1), M)}
-        self.ports = Ports()
+        self.ports = route_ports()
         self.dialler = Dialler(
             US, self, self.ports, self.open, finder=self, setup=self.set_up, bounds=BOUNDS
         )

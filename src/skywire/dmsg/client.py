@@ -19,7 +19,7 @@ from skywire.crypto.keys import PubKey, SecKey
 from skywire.dmsg.dialling import Answerer, look_up_address, open_stream
 from skywire.dmsg.discovery import Directory
 from skywire.dmsg.keeper import EntryKeeper
-from skywire.dmsg.ports import DmsgListener, PortTable
+from skywire.dmsg.ports import DmsgListener, dmsg_ports
 from skywire.dmsg.session import FIRST_BYTE_PAUSE, HANDSHAKE_TIMEOUT, Flusher, Session
 from skywire.dmsg.stream import DmsgStream
 from skywire.errors import (
@@ -75,7 +75,7 @@ class DmsgClient:
         self._min_sessions = min_sessions
         self._client_type = client_type
         self._flusher = Flusher()
-        self._ports = PortTable()
+        self._ports = dmsg_ports()
         self._answerer = Answerer(public, secret, self._ports)
         self._sessions: dict[PubKey, Session] = {}  # by server
         self._connecting: dict[PubKey, asyncio.Future[Session]] = {}

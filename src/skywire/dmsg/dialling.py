@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from skywire.crypto import generate
 from skywire.crypto.keys import PubKey, SecKey
-from skywire.dmsg.ports import PortTable
+from skywire.dmsg.ports import DmsgPorts
 from skywire.dmsg.session import OBJECT_TIMEOUT, ObjectReceiver, Session
 from skywire.dmsg.stream import DmsgStream
 from skywire.errors import Refused, RemoteProtocolError, SkywireError, StreamReset
@@ -100,7 +100,7 @@ def _checked(
 
 async def open_stream(
     session: Session,
-    ports: PortTable,
+    ports: DmsgPorts,
     *,
     public: PubKey,
     secret: SecKey,
@@ -184,7 +184,7 @@ async def look_up_address(
 class Answerer:
     """Answers the streams that come in on any session of one client."""
 
-    def __init__(self, public: PubKey, secret: SecKey, ports: PortTable) -> None:
+    def __init__(self, public: PubKey, secret: SecKey, ports: DmsgPorts) -> None:
         self._public = public
         self._secret = secret
         self._ports = ports

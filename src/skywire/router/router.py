@@ -34,7 +34,7 @@ from skywire.router.dialling import Dialler, Finder, RouteSetup
 from skywire.router.gateway import Gateway
 from skywire.router.links import Link, Transports
 from skywire.router.parking import SWEEP_INTERVAL, Parking
-from skywire.router.ports import Ports, RouteListener, offline
+from skywire.router.ports import RouteListener, offline, route_ports
 from skywire.router.route_group import RouteGroup
 from skywire.router.rules import Entry, RuleTable
 from skywire.router.setup_types import EdgeRules
@@ -80,7 +80,7 @@ class Router:
         self._clock = time.monotonic
         self.rules = RuleTable(self._clock)
         self.parking = Parking()
-        self.ports = Ports()
+        self.ports = route_ports()
         self._secret = secret
         self._transports = transports
         self._gateway = Gateway(self, setup_nodes)
