@@ -11,6 +11,7 @@ belongs to the next stage: it is kept in `rest`. Only the initiator's key is pro
 nothing binds the connection to it: the Noise handshake that follows does both.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Container
 from enum import Enum
 from typing import Annotated, NamedTuple, TypeVar
@@ -96,7 +97,7 @@ class State(Enum):
     FAILED = "broken"
 
 
-class _Side:
+class _Side(ABC):
     def __init__(self, state: State) -> None:
         self.state = state
         self.rest = b""  # received behind the last frame
@@ -114,8 +115,9 @@ class _Side:
         answer, self.state = self._step(before)
         return answer
 
+    @abstractmethod
     def _step(self, state: State) -> tuple[bytes, State]:
-        raise NotImplementedError
+        """What to send after all that was received, and the state it leaves us in."""
 
     def _line(self, what: str) -> bytes | None:
         end = self.rest.find(b"\n", 0, MAX_FRAME)
