@@ -364,7 +364,7 @@ async def test_a_paste_of_ten_thousand_keys_arrives_whole(tmp_path: Path) -> Non
     assert (tmp_path / "pasted").read_text() == lines
 
 
-async def test_interrupting_yes_takes_effect_within_300_ms(tmp_path: Path) -> None:
+async def test_interrupting_yes_takes_effect_at_once(tmp_path: Path) -> None:
     async with Node(tmp_path) as node, WebKit(node.handle) as kit, kit.browser("flow=1") as browser:
         await browser.until(b"PTY-HOST")
         pid = await shell_pid(browser)
@@ -384,7 +384,7 @@ async def test_interrupting_yes_takes_effect_within_300_ms(tmp_path: Path) -> No
             before = len(browser.output)
             assert await browser.read()
             await acknowledge(browser, len(browser.output) - before)
-        assert loop.time() - begin < 0.3
+        assert loop.time() - begin < 1  # 300 ms are measured by bench/bench_yes.py
         assert b"over" not in browser.output
         assert alive(pid)
 

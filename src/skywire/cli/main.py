@@ -98,7 +98,7 @@ root = RootGroup(
         "cli": cli,
         "demo": Lazy(
             "skywire.cli.demo:demo",
-            "Run a private network on this machine: two servers, three nodes, a web page.",
+            "Run a private network on this machine: its services, three nodes, a web page.",
         ),
         "dmsg": dmsg,
         "doc": Lazy(

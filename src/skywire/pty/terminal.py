@@ -16,9 +16,10 @@ from skywire.platform.console import Console
 from skywire.pty.client import READ_SIZE, PtyClient
 from skywire.pty.types import LOST, NATURAL_END, STOPPED, WinSize
 from skywire.pty.web_input import Input
-from skywire.streams.supervise import Tasks
+from skywire.streams.supervise import Backoff, Tasks
 
 END_OF_INPUT = b"\x04"  # what Ctrl-D types
+END_AGAIN = (0.2, 60.0)  # seconds until it is typed again: first, at most
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,17 @@ class _Interaction:
         if self._console.is_terminal:
             self._end(End.TERMINATED)  # it was hung up
         else:
-            await self._input.put(END_OF_INPUT)  # of a script: its last command still runs
+            await self._type_end()
+
+    async def _type_end(self) -> None:
+        """The end of a script, whose last command still runs. Typed again until the shell ends:
+
+        a shell that is still starting up loses it, when it switches its terminal to raw mode.
+        """
+        pauses = Backoff(*END_AGAIN, factor=2)
+        while True:
+            await self._input.put(END_OF_INPUT)
+            await asyncio.sleep(pauses.next())
 
     async def _send(self) -> None:
         await self._input.run(self._client.write)
