@@ -196,7 +196,7 @@ async def test_yes_leaves_the_page_alive_and_an_interrupt_acts_at_once(
         took = loop.time() - begin
         await page.shows("^C\n$ ")
         assert took < 1  # bench/bench_yes.py measures; here tests share the cores
-        assert slowest < 500  # ms; usually 30, but two cores are shared with other tests
+        assert slowest < 2000  # ms; usually 30, but two cores are shared with other tests
         assert page.complaints == []
 
 

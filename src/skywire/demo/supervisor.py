@@ -72,6 +72,9 @@ class Supervisor:
                 for part in self.parts:
                     group.create_task(bring_up(part), name=f"start {part.name}")
         except ExceptionGroup as errors:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # what fails while we are ended is no news
+                raise asyncio.CancelledError from errors
             raise errors.exceptions[0] from None
         for part in self.parts:
             self._watchers.spawn(self._keep(part), part.name)
