@@ -64,7 +64,13 @@ class Supervisor:
         async def bring_up(part: Part) -> None:
             for name in part.after:
                 await ready[name].wait()
-            await self._launch(part)
+            try:
+                await self._launch(part)
+            except SkywireError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # it fails because we end it
+                    raise asyncio.CancelledError from error
+                raise
             ready[part.name].set()
 
         try:
@@ -72,9 +78,6 @@ class Supervisor:
                 for part in self.parts:
                     group.create_task(bring_up(part), name=f"start {part.name}")
         except ExceptionGroup as errors:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # what fails while we are ended is no news
-                raise asyncio.CancelledError from errors
             raise errors.exceptions[0] from None
         for part in self.parts:
             self._watchers.spawn(self._keep(part), part.name)
