@@ -52,6 +52,7 @@ class PtyClient:
         self.stream = stream
         self._rpc = RpcClient(stream, max_message)
         self._reading: Answer | None = None
+        self._typed = False  # since the last output: its echo is wanted now
         self._quiet = False  # little output came last: the next Read may wait for the next key
         self._running = False  # a shell that ends with the connection
         self._closing = False
@@ -130,7 +131,11 @@ class PtyClient:
                 raise StreamClosed(CLOSED_BY_US)
             argument_type, reply_type = SIGNATURES["pty.Read"]
             self._reading = await self._rpc.begin(
-                "pty.Read", argument_type, max_bytes, reply_type, hold=self._quiet
+                "pty.Read",
+                argument_type,
+                max_bytes,
+                reply_type,
+                hold=self._quiet and not self._typed,
             )
         try:
             data = bytes(await self._reading.result())
@@ -142,10 +147,12 @@ class PtyClient:
             raise
         self._reading = None
         self._quiet = len(data) < LITTLE
+        self._typed = False
         return data
 
     async def write(self, data: bytes) -> int:
         """How many bytes the terminal took. Wait for the answer before the next one (§3.2)."""
+        self._typed = True
         return int(await self._call("pty.Write", data))
 
     async def set_size(self, size: WinSize) -> None:

@@ -209,7 +209,7 @@ class _Connection:
     async def _reply(self, call: Call, method: Method, value: Any) -> None:
         async with self._writer.lock:
             data = self._wire.reply(call, method.reply_type, value)
-            if method.unhurried:
+            if method.unhurried and self._for_peer:  # a reply that it can go out with is due
                 self._writer.hold(data)
             else:
                 await self._write(data)
