@@ -250,7 +250,7 @@ def test_the_public_deployment_is_for_those_who_are_in_it_only() -> None:
     assert public.transport.discovery == "http://tpd.skywire.skycoin.com"
     assert public.transport.address_resolver == "http://ar.skywire.skycoin.com"
     assert public.routing.route_finder == "http://rf.skywire.skycoin.com"
-    assert len(public.routing.route_setup_nodes) == 3
+    assert len(public.routing.route_setup_nodes) == 2
     assert public.stun_servers
     assert private.transport.discovery == private.routing.route_finder == ""
     assert private.routing.route_setup_nodes == []

@@ -31,7 +31,7 @@ async def test_the_config_is_told_in_the_references_order() -> None:
         "dns_server",
         "survey_whitelist",
     ]
-    assert msgspec.json.decode(answer.body, type=Deployment) == production
+    assert msgspec.json.decode(answer.body, type=Deployment) == production.told()
 
 
 async def test_what_is_empty_is_left_out() -> None:

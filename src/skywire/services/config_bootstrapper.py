@@ -87,7 +87,7 @@ class ConfigBootstrapper:
         self._on_dmsg = DmsgHttp(servers, *addresses)
 
     async def _config(self, _: web.Request) -> web.Response:
-        body = msgspec.json.encode(self.deployment)
+        body = msgspec.json.encode(self.deployment.told())
         return web.Response(body=body, content_type="application/json")
 
     async def _dmsghttp(self, _: web.Request) -> web.Response:
