@@ -1,8 +1,12 @@
 """Declare once what a visor can do; RPC, HTTP and the command line loop over the declarations.
 
-    @operation(rpc="Uptime", http="GET /visors/{pk}/uptime")
+    @operation(rpc="Uptime", http="GET /visors/{pk}/uptime", cli="visor uptime")
     async def uptime(visor: "Visor") -> float:
         "Seconds since the visor started."
+
+`cli` makes the command `skywire cli visor uptime`; its line in the command tree is
+`operation("skywire.visor.ops_info:uptime", …)` in `cli/tree_*.py`. A request that is no struct
+becomes an argument, fields of a struct that are annotated with `Argument` or `Option` become those.
 
 The first parameter is the visor that acts; a second one, if there is one, is the request. Only the
 hints of the request and the answer are evaluated, so that the module may import the visor for type
@@ -26,12 +30,35 @@ class Http(NamedTuple):
     path: str  # below /api
 
 
+class Argument(NamedTuple):
+    """Annotates a request or a field of one that a command takes by its place."""
+
+    metavar: str = ""  # default: the name in capitals
+
+
+class Option(NamedTuple):
+    """Annotates a field of a request that a command takes as an option."""
+
+    help: str
+    flags: tuple[str, ...] = ()  # default: "--" and the name
+    required: bool = False
+
+
+class Cli(NamedTuple):
+    """The command of an operation."""
+
+    words: str  # below `skywire cli`
+    example: str = ""  # arguments of an example call
+    done: str = "OK"  # printed for people when there is no answer
+
+
 class Operation(NamedTuple):
     """`request` and `answer` are type hints with their annotations; None is no value."""
 
     name: str
     rpc: str  # method of the net/rpc service `app-visor`
     http: Http | None
+    cli: Cli | None
     request: Any
     answer: Any
     function: Callable[..., Awaitable[Any]]  # (visor) or (visor, request)
@@ -42,12 +69,15 @@ _registry: dict[str, Operation] = {}  # filled while the `ops_*` modules are imp
 
 
 def operation(
-    *, rpc: str, http: str = ""
+    *, rpc: str, http: str = "", cli: str | Cli = ""
 ) -> Callable[
     [Callable[Concatenate[_Visor, _Request], Awaitable[_Answer]]],
     Callable[Concatenate[_Visor, _Request], Awaitable[_Answer]],
 ]:
-    """Register the function; it stays callable as it is. `http` is "METHOD /path" below /api."""
+    """Register the function; it stays callable as it is.
+
+    `http` is "METHOD /path" below /api, `cli` the words of a command below `skywire cli`.
+    """
 
     def register(
         function: Callable[Concatenate[_Visor, _Request], Awaitable[_Answer]],
@@ -66,6 +96,7 @@ def operation(
             name=name,
             rpc=rpc,
             http=Http(method, path) if http else None,
+            cli=cli if isinstance(cli, Cli) else Cli(cli) if cli else None,
             request=found[parameters[1]] if len(parameters) > 1 else None,
             answer=None if found["return"] is type(None) else found["return"],
             function=function,

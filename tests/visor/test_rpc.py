@@ -11,7 +11,8 @@ from skywire.testing import vectors
 from skywire.testing.streams import stream_pair
 from skywire.visor import ops_info
 from skywire.visor.client import RemoteVisor
-from skywire.visor.rpc import go_type, rpc_server
+from skywire.visor.go_types import go_type
+from skywire.visor.rpc import rpc_server
 from skywire.visor.types import Overview, Summary
 from skywire.visor.visor import Visor
 from skywire.wire import gob

@@ -19,11 +19,13 @@ from skywire.streams.tcp import dial_tcp
 from skywire.testing.wait import eventually
 from skywire.visor import ops_info
 from skywire.visor.client import RemoteVisor
+from skywire.visor.description import local_ip
 from skywire.visor.directory import ServersOfType, open_directory
+from skywire.visor.go_types import go_type
 from skywire.visor.modules import State
-from skywire.visor.rpc import go_type, rpc_server
+from skywire.visor.rpc import rpc_server
 from skywire.visor.types import DmsgStats, HealthInfo, LoadStats
-from skywire.visor.visor import Visor, local_ip
+from skywire.visor.visor import Visor
 from skywire.wire.entry import Entry
 from skywire.wire.gob_types import BOOL, EMPTY, FLOAT, PUBKEY, STRING, Slice
 
@@ -66,7 +68,7 @@ class Running:
 
 @pytest.fixture(autouse=True)
 def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skywire.visor.visor.DMSG_PATIENCE", 0.1)
+    monkeypatch.setattr("skywire.visor.dmsg_parts.PATIENCE", 0.1)
 
 
 async def test_the_summary_says_what_is_known(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from skywire.operations import Operation, operation_of
 from skywire.rpc.client import RpcClient
-from skywire.visor.rpc import SERVICE, go_type
+from skywire.visor.go_types import SERVICE, go_type
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
