@@ -6,14 +6,14 @@ never stops the visor.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import SkywireError
 from skywire.ports import DMSG_HYPERVISOR
 from skywire.streams.stream import Stream
 from skywire.streams.supervise import Backoff
-from skywire.visor.modules import Report
+from skywire.visor.modules import Module, Part, Report
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,14 @@ class HypervisorLinks:
         self._dial = dial
         self._serve = serve
         self.connected: list[PubKey] = []  # those with a stream now, in order of connection
+
+    def modules(self, keys: Iterable[PubKey]) -> Iterable[Module]:
+        """A connection to each of `keys`; the visor is complete without them."""
+        for pk in keys:
+            yield Module(f"hypervisor {pk}", self._kept(pk), awaited=False)
+
+    def _kept(self, pk: PubKey) -> Part:
+        return lambda report: self.keep(pk, report)
 
     async def keep(self, pk: PubKey, report: Report) -> None:
         """Stay connected to `pk`; ends only by cancellation."""

@@ -14,7 +14,7 @@ from skywire.pty.host import PtyHost
 from skywire.pty.whitelist import Whitelist
 from skywire.streams.stream import Listener, Stream
 from skywire.streams.unix import dial_unix
-from skywire.visor.modules import Part, Report
+from skywire.visor.modules import Module, Report
 
 DIAL_LIMIT = 20.0  # seconds
 
@@ -48,15 +48,13 @@ class Terminals:
     def allow(self, keys: Iterable[PubKey]) -> None:
         self.host.whitelist.add(keys)
 
-    def parts(self) -> dict[str, Part]:
-        """What to run, by name; a port or socket that the config leaves out is not there."""
-        found: dict[str, Part] = {}
+    def modules(self) -> Iterable[Module]:
+        """What to run; a port or socket that the config leaves out is not there."""
         if self._config.dmsg_port:
-            found["terminals"] = self._serve_dmsg
-            found["terminals skynet"] = self._serve_skynet
+            yield Module("terminals", self._serve_dmsg)
+            yield Module("terminals skynet", self._serve_skynet)
         if self._config.cli_network:
-            found["terminal control socket"] = self._serve_control
-        return found
+            yield Module("terminal control socket", self._serve_control)
 
     async def dial_own(self) -> Stream:
         """A way to this visor's own terminals, for a hypervisor in the same process.

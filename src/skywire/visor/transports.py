@@ -6,7 +6,7 @@ to run. The manager is there while this is entered.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,7 +28,7 @@ from skywire.transport.persistent import PersistentTransports, Wanted
 from skywire.transport.resolver import AddressResolverClient
 from skywire.transport.setup import TransportGateway
 from skywire.transport.stcp import StcpNetwork
-from skywire.visor.modules import Part, Report
+from skywire.visor.modules import Module, Part, Report
 from skywire.visor.services import Services
 from skywire.visor.unlisted import Unlisted
 from skywire.wire.service import VISOR, Service
@@ -162,24 +162,22 @@ class Transports:
 
     # Parts
 
-    def parts(self) -> dict[str, tuple[Part, bool]]:
-        """What to run, by name, and whether the visor is not complete without it."""
+    def modules(self) -> Iterable[Module]:
+        """What to run."""
         config = self._config
-        found: dict[str, tuple[Part, bool]] = {
-            f"transport {served.network.type}": (self._watch(served), served.awaited)
-            for served in self._served
-        }
-        found["persistent transports"] = (self._keep_persistent, True)
+        for served in self._served:
+            name = f"transport {served.network.type}"
+            yield Module(name, self._watch(served), awaited=served.awaited)
+        yield Module("persistent transports", self._keep_persistent)
         if config.transport.transport_setup:
-            found["transport setup"] = (self._serve_setup, True)
+            yield Module("transport setup", self._serve_setup)
         if config.transport.log_store.type == "file":
-            found["transport log"] = (self._keep_log, True)
+            yield Module("transport log", self._keep_log)
         if config.launcher.service_discovery and config.transport.address_resolver:
             if config.transport.public_autoconnect:
-                found["public autoconnect"] = (self._autoconnect, True)
+                yield Module("public autoconnect", self._autoconnect)
             if config.is_public:
-                found["public visor"] = (self._be_public, False)
-        return found
+                yield Module("public visor", self._be_public, awaited=False)
 
     def _watch(self, served: _Served) -> Part:
         async def watch(report: Report) -> None:

@@ -3,41 +3,38 @@
     visor = Visor(ConfigFile.load("skywire-config.json"))
     await visor.run(lambda: print("ready"))
 
-Every part is supervised on its own (`modules.py`); the dmsg client is there from the start, whether
-or not the discovery answers. What runs beside the visor in the same process (a hypervisor) is one
-more part, given to `add_part`.
+A topic (transports, terminals, …) is a class of its own module: it is entered in `_enter`, kept in
+`Parts`, and says in `modules()` what it runs. Every module is supervised on its own (`modules.py`);
+the dmsg client is there from the start, whether or not the discovery answers. What runs beside the
+visor in the same process (a hypervisor) is one more part, given to `add_part`.
 """
 
 import asyncio
 import logging
-import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeVar, cast
 
 import msgspec
 
-from skywire import __version__
 from skywire.appkit.network import Network
 from skywire.config.load import ConfigFile
 from skywire.config.model import PersistentTransport as WantedTransport
 from skywire.config.model import TransportType, VisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
-from skywire.dmsg.control import serve_control
 from skywire.dmsg.discovery import Directory
 from skywire.errors import InvalidValue, NotSupported
-from skywire.ports import DMSG_CONTROL
 from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.rpc.server import RpcServer
-from skywire.transport.link import Link
 from skywire.transport.persistent import Wanted
-from skywire.visor import shown
+from skywire.visor import description
 from skywire.visor.directory import open_directory
+from skywire.visor.dmsg_parts import DmsgParts
 from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import serve_local
-from skywire.visor.modules import Modules, Part, Report
+from skywire.visor.modules import Module, Modules, Part
 from skywire.visor.pings import Pings
 from skywire.visor.routes import Routes
 from skywire.visor.rpc import rpc_server
@@ -45,14 +42,10 @@ from skywire.visor.services import Services
 from skywire.visor.terminals import Terminals
 from skywire.visor.transports import Transports
 from skywire.visor.types import (
-    BuildInfo,
-    DmsgServer,
-    DmsgStats,
     HealthInfo,
     LoadStats,
     Overview,
     PersistentTransport,
-    RouteRow,
     Summary,
 )
 from skywire.wire.transport import TYPES
@@ -62,11 +55,20 @@ log = logging.getLogger(__name__)
 _Part = TypeVar("_Part")
 
 CLIENT_TYPE = "visor"
-APP_PROTOCOL_VERSION = "0.1.0"
 READY_LIMIT = 10.0  # seconds after which we are as ready as we get for now
-DMSG_PATIENCE = 3.0  # seconds until a missing connection to dmsg is reported
 STOP_LIMIT = 4.0  # seconds for everything to close
-MAX_SHOWN_RULES = 1000  # in a summary
+
+
+class Parts:
+    """What a visor has while it runs; None before it is there."""
+
+    dmsg: DmsgClient | None = None
+    services: Services | None = None
+    transports: Transports | None = None
+    routes: Routes | None = None
+    network: Network | None = None
+    pings: Pings | None = None
+    terminals: Terminals | None = None  # only if configured
 
 
 class Visor:
@@ -75,17 +77,12 @@ class Visor:
     def __init__(self, file: ConfigFile, directory: Directory | None = None) -> None:
         self.file = file
         self.modules = Modules("visor")
+        self.parts = Parts()
         self._directory = directory
         self._started = time.monotonic()
-        self._more: dict[str, Part] = {}
-        self._dmsg: DmsgClient | None = None
+        self._more: list[Module] = []
         self._rpc: RpcServer = rpc_server(self)
         self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
-        self._transports: Transports | None = None
-        self._routes: Routes | None = None
-        self._network: Network | None = None
-        self._pings: Pings | None = None
-        self.terminals: Terminals | None = None  # there while the visor runs, if configured
         self.remote_visors: Callable[[], list[PubKey]] | None = None  # those of our hypervisor
 
     @property
@@ -98,29 +95,42 @@ class Visor:
 
     @property
     def dmsg(self) -> DmsgClient:
-        """There while the visor runs, as what follows."""
-        return _running(self._dmsg)
+        """There while the visor runs, as what follows. Raises NotSupported before and after."""
+        return _running(self.parts.dmsg)
+
+    @property
+    def services(self) -> Services:
+        return _running(self.parts.services)
 
     @property
     def transports(self) -> Transports:
-        return _running(self._transports)
+        return _running(self.parts.transports)
 
     @property
     def routes(self) -> Routes:
-        return _running(self._routes)
+        return _running(self.parts.routes)
 
     @property
     def network(self) -> Network:
         """Dials and listens, over routes and over dmsg."""
-        return _running(self._network)
+        return _running(self.parts.network)
 
     @property
     def pings(self) -> Pings:
-        return _running(self._pings)
+        return _running(self.parts.pings)
 
-    def add_part(self, name: str, part: Part) -> None:
+    @property
+    def terminals(self) -> Terminals | None:
+        """There while the visor runs, if configured."""
+        return self.parts.terminals
+
+    @property
+    def connected_hypervisors(self) -> Sequence[PubKey]:
+        return self._links.connected
+
+    def add_part(self, name: str, part: Part, *, after: tuple[str, ...] = ()) -> None:
         """Run `part` with the others; before `run`."""
-        self._more[name] = part
+        self._more.append(Module(name, part, after))
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled; then everything has been closed, within `STOP_LIMIT`.
@@ -129,24 +139,9 @@ class Visor:
         """
         stack = AsyncExitStack()
         try:
-            directory = self._directory
-            if directory is None:
-                directory = await stack.enter_async_context(open_directory(self.config.dmsg))
-            self._dmsg = DmsgClient(
-                self.pk,
-                self.config.sk,
-                directory,
-                min_sessions=self.config.dmsg.sessions_count,
-                client_type=CLIENT_TYPE,
-            )
-            await stack.enter_async_context(self._dmsg)
-            await self._join_skynet(stack, self._dmsg)
-            if self.config.pty is not None:
-                admitted = [self.pk, *self.config.hypervisors]
-                terminals = Terminals(self.config.pty, self._dmsg, self.network, admitted)
-                self.terminals = await stack.enter_async_context(terminals)
+            topics = await self._enter(stack)
             stack.push_async_callback(self.modules.close)
-            self._start_parts()
+            self.modules.start_all(topics)
             try:
                 async with asyncio.timeout(READY_LIMIT):
                     await self.modules.settled()
@@ -161,57 +156,40 @@ class Visor:
             except TimeoutError:
                 log.warning("visor did not close in order within seconds=%g", STOP_LIMIT)
 
-    async def _join_skynet(self, stack: AsyncExitStack, dmsg: DmsgClient) -> None:
-        services = Services(self.pk, self.config.sk, dmsg)
-        await stack.enter_async_context(services)
-        self._transports = Transports(self.config, dmsg, services)
-        await stack.enter_async_context(self._transports)
-        self._routes = Routes(self.config, dmsg, self._transports, services)
-        await stack.enter_async_context(self._routes)
-        self._network = Network(dmsg, self._routes)
-        self._pings = Pings(self.pk, self._network)
-
-    def _start_parts(self) -> None:
-        start = self.modules.start
-        if self.config.cli_addr:
-            start("rpc", lambda report: serve_local(self.config.cli_addr, self._rpc, report))
-        if self.terminals is not None:
-            for name, part in self.terminals.parts().items():
-                start(name, part)
-        start("dmsg", self._watch_dmsg)
-        start("dmsg control", self._serve_control)
-        for name, (part, awaited) in self.transports.parts().items():
-            start(name, part, awaited=awaited)
-        start("ping", self.pings.serve)
-        for pk in self.config.hypervisors:
-            if pk != self.pk:  # ours, if there is one, needs no connection
-                start(f"hypervisor {pk}", self._link(pk), awaited=False)
-        for name, part in self._more.items():
-            start(name, part)
-
-    def _link(self, pk: PubKey) -> Part:
-        return lambda report: self._links.keep(pk, report)
-
-    async def _watch_dmsg(self, report: Report) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(DMSG_PATIENCE):
-                    await self.dmsg.ready()
-            except TimeoutError:
-                cause = "no entry in the discovery yet" if self.dmsg.sessions else "no server yet"
-                report.down(f"{cause}: {self.dmsg.entry_error or 'is the discovery up?'}")
-                continue
-            report.up(dmsg_servers=",".join(str(server) for server in self.dmsg.sessions))
-            while self.dmsg.sessions:  # noqa: ASYNC110 - for a report, a look now and then will do
-                await asyncio.sleep(DMSG_PATIENCE)
-
-    async def _serve_control(self, report: Report) -> None:
-        listener = self.dmsg.listen(DMSG_CONTROL)
-        report.up()
-        try:
-            await serve_control(listener)
-        finally:
-            await listener.close()
+    async def _enter(self, stack: AsyncExitStack) -> list[Module]:
+        """Build the parts, in their order; what they run is the answer."""
+        config, parts, enter = self.config, self.parts, stack.enter_async_context
+        found: list[Module] = []
+        if config.cli_addr:
+            found.append(
+                Module("rpc", lambda report: serve_local(config.cli_addr, self._rpc, report))
+            )
+        directory = self._directory
+        if directory is None:
+            directory = await enter(open_directory(config.dmsg))
+        client = DmsgClient(
+            self.pk,
+            config.sk,
+            directory,
+            min_sessions=config.dmsg.sessions_count,
+            client_type=CLIENT_TYPE,
+        )
+        dmsg = parts.dmsg = await enter(client)
+        found += DmsgParts(dmsg).modules()
+        services = parts.services = await enter(Services(self.pk, config.sk, dmsg))
+        transports = parts.transports = await enter(Transports(config, dmsg, services))
+        found += transports.modules()
+        routes = parts.routes = await enter(Routes(config, dmsg, transports, services))
+        network = parts.network = Network(dmsg, routes)
+        pings = parts.pings = Pings(self.pk, network)
+        found.append(Module("ping", pings.serve))
+        if config.pty is not None:
+            admitted = [self.pk, *config.hypervisors]
+            terminals = await enter(Terminals(config.pty, dmsg, network, admitted))
+            parts.terminals = terminals
+            found += terminals.modules()
+        found += self._links.modules(pk for pk in config.hypervisors if pk != self.pk)
+        return found + self._more
 
     # What the operations ask for.
 
@@ -220,61 +198,14 @@ class Visor:
         return time.monotonic() - self._started
 
     def health(self) -> HealthInfo:
-        connected = self._dmsg is not None and self._dmsg.sessions
+        connected = self.parts.dmsg is not None and self.parts.dmsg.sessions
         return HealthInfo(services_health="healthy" if connected else "connecting")
 
     def overview(self) -> Overview:
-        nat = None if self._transports is None else self._transports.nat
-        return Overview(
-            local_pk=self.pk,
-            build_info=BuildInfo(f"v{__version__}", "unknown", "unknown"),
-            app_protocol_version=APP_PROTOCOL_VERSION,
-            transports=[shown.transport(link, self.pk) for link in self._links_up()],
-            routes_count=0 if self._routes is None else len(self._routes.router.rules),
-            local_ip=local_ip(),
-            public_ip="" if nat is None else nat.public_ip,
-            is_symmetic_nat=nat is not None and nat.type.is_symmetric,
-            nat_type="" if nat is None else nat.type.value,
-            hypervisors=list(self.config.hypervisors),
-            connected_hypervisor=list(self._links.connected),
-            hostname=self.config.hostname or socket.gethostname(),
-        )
+        return description.overview(self)
 
     def summary(self, load: LoadStats) -> Summary:
-        servers = [
-            DmsgServer(server, round((self.dmsg.round_trip(server) or 0.0) * 1e9))
-            for server in self.dmsg.sessions
-        ]
-        stats = DmsgStats()  # always there: Go's command line relies on it
-        if servers:
-            stats = DmsgStats(self.pk, servers[0].pk, servers[0].latency)
-        return Summary(
-            overview=self.overview(),
-            health=self.health(),
-            uptime=self.uptime(),
-            routes=self._route_rows(),
-            is_hypervisor=self.config.hypervisor is not None,
-            dmsg_stats=stats,
-            connected_dmsg_servers=[str(server.pk) for server in servers],
-            dmsg_servers=servers,
-            online=True,
-            min_hops=self.config.routing.min_hops,
-            persistent_transports=self.persistent_transports(),
-            public_autoconnect=self.config.transport.public_autoconnect,
-            is_public=self.config.is_public,
-            build_tag="python",
-            config_version=self.config.version,
-            load=load,
-        )
-
-    def _links_up(self) -> list[Link]:
-        return [] if self._transports is None else self._transports.links
-
-    def _route_rows(self) -> list[RouteRow]:
-        if self._routes is None:
-            return []
-        rules = self._routes.router.rules.all()[:MAX_SHOWN_RULES]
-        return [shown.route_row(rule) for rule in rules]
+        return description.summary(self, load)
 
     def persistent_transports(self) -> list[PersistentTransport]:
         wanted = self.config.persistent_transports
@@ -310,14 +241,3 @@ def _running(part: _Part | None) -> _Part:
     if part is None:
         raise NotSupported("this visor does not run")
     return part
-
-
-def local_ip() -> str:
-    """The address this machine would use towards others; "" when there is no way out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a test address; connecting a datagram sends nothing
-        except OSError:
-            return ""
-        address: str = probe.getsockname()[0]
-        return address
