@@ -65,7 +65,7 @@ class Report:
     def is_settled(self) -> bool:
         """Whether it runs, has failed, or waits for one that has."""
         if self.state is State.WAITING and self._waits_for is not None:
-            return self._waits_for.is_settled
+            return self._waits_for.state is not State.RUNNING and self._waits_for.is_settled
         return self.state is not State.STARTING
 
     async def _wait_for(self, name: str, needed: "Report") -> None:
