@@ -7,7 +7,7 @@ from skywire.operations import Operation, operations
 from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
 from skywire.visor import ops_info, ops_routes, ops_terminals, ops_transports
-from skywire.visor.go_types import SERVICE, go_type
+from skywire.visor.go_types import SERVICE, go_type, go_types
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
@@ -32,4 +32,4 @@ def _method(visor: "Visor", known: Operation) -> Method:
         handler = lambda _: known.function(visor)  # noqa: E731
     else:
         handler = lambda argument: known.function(visor, argument)  # noqa: E731
-    return Method(go_type(known.request), go_type(known.answer), handler)
+    return Method(go_types(known.request), go_type(known.answer), handler)
