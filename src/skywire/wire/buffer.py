@@ -21,6 +21,10 @@ class Buffer:
     def append(self, data: bytes) -> None:
         self._data += data
 
+    def first(self) -> int:
+        """The next byte, which stays; -1 when there is none."""
+        return self._data[self._pos] if self._pos < len(self._data) else -1
+
     def peek(self, size: int) -> bytearray:
         """The next `size` bytes, or as many as are there; they stay."""
         return self._data[self._pos : self._pos + size]

@@ -44,6 +44,7 @@ class NeedData(Enum):
 
 
 NEED_DATA: Final[Literal[NeedData.NEED_DATA]] = NeedData.NEED_DATA
+_UNUSUAL = object()
 
 
 @lru_cache(maxsize=256)
@@ -118,6 +119,7 @@ class Decoder:
         self._compiler = Compiler()
         self._value = b""  # the message of the next value, from the id on
         self._open = False  # `_value` goes on in a later message
+        self._ahead: bytes | None = None  # a message that was looked at and not used
         self._splits = 0
         self._refused: Exception | None = None  # why `_value` is only being passed over
         self._broken = ""
@@ -134,7 +136,9 @@ class Decoder:
         if self._broken:
             raise RemoteProtocolError(self._broken)
         try:
-            value = self._next(t)
+            value = self._next_whole(t)
+            if value is _UNUSUAL:
+                value = self._next(t)
         except (IndexError, RemoteProtocolError) as error:
             self._broken = _text(error)
             raise RemoteProtocolError(self._broken) from error
@@ -145,6 +149,25 @@ class Decoder:
         if refused is not None:
             raise UndecodableValue(_text(refused)) from refused
         return value
+
+    def _next_whole(self, t: GoTypes) -> Any:
+        """The usual case, quickly: the value is one message, of a type that was read before."""
+        if self._value or self._open:
+            return _UNUSUAL
+        message = self._receive_message()
+        if message is None:
+            return NEED_DATA
+        wire_id, pos = read_int(message, 0)
+        plan = self._compiler.known_plan(wire_id, t)
+        if plan is not None:
+            try:
+                value, pos = plan(message, pos, 0)
+            except (IndexError, SkywireError, Split):
+                pos = -1
+            if pos == len(message):
+                return value
+        self._ahead = message
+        return _UNUSUAL
 
     def _next(self, t: GoTypes) -> Any:
         while self._receive_value():
@@ -198,11 +221,18 @@ class Decoder:
         return True
 
     def _receive_message(self) -> bytes | None:
-        head = self._buffer.peek(_LONGEST_UINT)
-        try:
-            size, start = read_uint(head, 0)
-        except IndexError:
+        ahead = self._ahead
+        if ahead is not None:
+            self._ahead = None
+            return ahead
+        size, start = self._buffer.first(), 1
+        if size < 0:
             return None
+        if size > 127:
+            try:
+                size, start = read_uint(self._buffer.peek(_LONGEST_UINT), 0)
+            except IndexError:
+                return None
         if not 0 < size <= self._max_message:
             raise RemoteProtocolError(
                 f"gob: a message of {size} bytes, expected 1 to {self._max_message}"

@@ -124,6 +124,10 @@ class Compiler:
             self._plans[wire_id, t] = plan
         return plan
 
+    def known_plan(self, wire_id: int, t: GoTypes) -> Reader | None:
+        """As `plan`, if that was asked for before."""
+        return self._plans.get((wire_id, t))
+
     def _first_fit(self, wire_id: int, alternatives: tuple[GoType, ...]) -> Reader:
         reason = Mismatch("gob: no type to decode into")
         for t in alternatives:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from skywire.wire import gob
+from skywire.wire.gob_encode import put_block, put_uint
 from skywire.wire.gob_types import ANY, EMPTY, STRING, UINT64, Go, GoType, GoTypes
+from skywire.wire.gob_wire import read_uint
 
 MAX_ERROR_TEXT = 4096  # characters of an error text that we pass on
+MAX_STARTS = 256  # methods whose header is remembered; those of others are made anew each time
 
 
 @dataclass(slots=True)
@@ -52,9 +55,44 @@ class Call:
     refusal: str = ""
 
 
+class _Headed:
+    """Encodes headers with their bodies. What the headers of a method have in common is made
+    once: a key typed into a terminal takes four of them.
+    """
+
+    def __init__(self, kind: type[Request] | type[Response]) -> None:
+        self._kind = kind
+        self._encoder = gob.Encoder()
+        self._starts: dict[str, bytes] = {}  # by method, up to the number; after the definitions
+
+    def encode(self, method: str, seq: int, body_type: GoType, body: Any) -> bytes:
+        """Raises LocalProtocolError, with nothing done, when `body` is no `body_type`."""
+        start = self._starts.get(method)
+        if start is None:
+            header = self._kind(method, seq)
+            data = self._encoder.encode_all((self._kind, header), (body_type, body))
+            if method and len(self._starts) < MAX_STARTS:
+                message = self._encoder.encode(self._kind, self._kind(method))
+                self._starts[method] = message[read_uint(message, 0)[1] : -1]
+            return data
+        out = bytearray(start)
+        if seq:
+            out.append(1)
+            put_uint(out, seq)
+        out.append(0)
+        rest = self._encoder.encode(body_type, body)
+        whole = bytearray()
+        put_block(whole, out)
+        whole += rest
+        return bytes(whole)
+
+    def refuse(self, method: str, seq: int, error: str) -> bytes:
+        return self._encoder.encode_all((Response, Response(method, seq, error)), (EMPTY, None))
+
+
 class ClientSide:
     def __init__(self, max_message: int = gob.MAX_MESSAGE) -> None:
-        self._encoder = gob.Encoder()
+        self._out = _Headed(Request)
         self._decoder = gob.Decoder(max_message)
         self._header: Response | None = None
         self._expected: dict[int, GoTypes] = {}
@@ -68,7 +106,7 @@ class ClientSide:
         Raises LocalProtocolError, with nothing done, when the argument is not of its type.
         """
         seq = self._next_seq
-        data = self._encoder.encode_all((Request, Request(method, seq)), (argument_type, argument))
+        data = self._out.encode(method, seq, argument_type, argument)
         self._next_seq += 1
         self._expected[seq] = reply_type
         return seq, data
@@ -114,7 +152,7 @@ class ServerSide:
     ) -> None:
         self._arguments = arguments
         self._services = {name.rpartition(".")[0] for name in arguments}
-        self._encoder = gob.Encoder()
+        self._out = _Headed(Response)
         self._decoder = gob.Decoder(max_message)
         self._header: Request | None = None
 
@@ -152,11 +190,8 @@ class ServerSide:
 
     def reply(self, call: Call, reply_type: GoType, value: Any) -> bytes:
         """Raises LocalProtocolError, with nothing done, when `value` is no `reply_type`."""
-        return self._encoder.encode_all(
-            (Response, Response(call.method, call.seq)), (reply_type, value)
-        )
+        return self._out.encode(call.method, call.seq, reply_type, value)
 
     def refuse(self, call: Call, text: str) -> bytes:
         """An error reply; `text` must not be empty, for that would mean success."""
-        response = Response(call.method, call.seq, text or "unknown error")
-        return self._encoder.encode_all((Response, response), (EMPTY, None))
+        return self._out.refuse(call.method, call.seq, text or "unknown error")
