@@ -40,6 +40,35 @@ class Sink(Protocol):
     def feed(self, data: bytes) -> None: ...
 
 
+class _Memory:
+    """A Sink for small bodies."""
+
+    def __init__(self, limit: int) -> None:
+        self.body = bytearray()
+        self._limit = limit
+
+    def begin(self, status: int, total: int | None) -> None:
+        self.body.clear()
+        if total is not None:
+            self._check(total)
+
+    def feed(self, data: bytes) -> None:
+        self.body += data
+        self._check(len(self.body))
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise Conflict(f"the answer is larger than {self._limit} bytes")
+
+
+async def get(dial: Dial, url: DmsgUrl, *, limit: int) -> tuple[int, bytes]:
+    """Status and body of one GET over dmsg. Raises as `fetch`; the caller sets the deadline."""
+    memory = _Memory(limit)
+    async with dmsg_session(dial, keep_alive=False) as session:
+        answer = await fetch(session, url, memory)
+    return answer.status, bytes(memory.body)
+
+
 def dmsg_session(dial: Dial, *, keep_alive: bool = True) -> aiohttp.ClientSession:
     """A session for `dmsg://` URLs; cookies are not kept, connecting and silence are bounded."""
     return aiohttp.ClientSession(

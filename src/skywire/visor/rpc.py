@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 from skywire.operations import Operation, operations
 from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
-from skywire.visor import ops_info, ops_routes, ops_terminals, ops_transports
+from skywire.visor import ops_fetch, ops_info, ops_routes, ops_terminals, ops_transports
 from skywire.visor.go_types import SERVICE, go_type, go_types
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 OPERATIONS = (
+    ops_fetch,
     ops_info,
     ops_routes,
     ops_terminals,

@@ -32,6 +32,7 @@ from skywire.transport.persistent import Wanted
 from skywire.visor import description
 from skywire.visor.directory import open_directory
 from skywire.visor.dmsg_parts import DmsgParts
+from skywire.visor.fetching import Fetching
 from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import serve_local
 from skywire.visor.modules import Module, Modules, Part
@@ -83,6 +84,7 @@ class Visor:
         self._more: list[Module] = []
         self._rpc: RpcServer = rpc_server(self)
         self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
+        self.fetching = Fetching(lambda pk, port: self.dmsg.dial(pk, port))
         self.remote_visors: Callable[[], list[PubKey]] | None = None  # those of our hypervisor
 
     @property
