@@ -144,3 +144,17 @@ async def test_a_report_knows_since_when() -> None:
     assert (report.reason, report.ran.is_set()) == ("it broke", True)
     assert report.since >= since
     await parts.close()
+
+
+async def test_one_module_can_be_stopped_and_started_again() -> None:
+    parts = Modules("test")
+    parts.start("one", serving)
+    parts.start("two", serving)
+    await parts.settled()
+    await parts.stop("one")
+    await parts.stop("never started")
+    assert list(parts.reports()) == ["two"]
+    parts.start("one", serving)
+    await parts.settled()
+    assert parts["one"].state is State.RUNNING
+    await parts.close()

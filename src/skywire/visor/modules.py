@@ -108,7 +108,9 @@ class Module(NamedTuple):
 class Modules:
     def __init__(self, name: str) -> None:
         self._tasks = Tasks(name)
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._reports: dict[str, Report] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._awaited: list[Report] = []
         self._changed = asyncio.Event()
 
@@ -125,13 +127,33 @@ class Modules:
             if module.awaited:
                 self._awaited.append(report)
         for name, module in wanted.items():
-            self._tasks.spawn(self._reports[name].run(module, self._reports), name)
+            work = self._reports[name].run(module, self._reports)
+            self._running[name] = self._tasks.spawn(work, name)
 
     def start(
         self, name: str, part: Part, *, after: tuple[str, ...] = (), awaited: bool = True
     ) -> None:
         """Run one more until `close`."""
         self.start_all([Module(name, part, after, awaited)])
+
+    async def stop(self, name: str) -> None:
+        """End one of them for good: it is not among the reports any more."""
+        task, report = self._running.pop(name), self._reports.pop(name)
+        self._awaited = [other for other in self._awaited if other is not report]
+        task.cancel()
+        await asyncio.wait({task})
+
+    async def stop(self, name: str) -> None:
+        """End one and forget it; those that needed it go on. Does nothing when it is not there."""
+        task = self._running.pop(name, None)
+        if task is None:
+            return
+        report = self._reports.pop(name)
+        if report in self._awaited:
+            self._awaited.remove(report)
+        task.cancel()
+        await asyncio.wait([task])
+        self._changed.set()
 
     def __getitem__(self, name: str) -> Report:
         return self._reports[name]
