@@ -16,7 +16,10 @@ from skywire.cli import output
 
 
 class Lazy(NamedTuple):
-    """A command not imported yet; `help` repeats its one-line help (a test compares the two)."""
+    """A command not imported yet; `help` repeats its one-line help (a test compares the two).
+
+    The target may be a declared operation, whose command is made from the declaration.
+    """
 
     target: str  # "module:attribute"
     help: str
@@ -24,8 +27,12 @@ class Lazy(NamedTuple):
 
     def load(self) -> click.Command:
         module, _, attribute = self.target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        found: Any = getattr(import_module(module), attribute)
+        if isinstance(found, click.Command):
+            return found
+        from skywire.cli.from_operations import command_of
+
+        return command_of(found)
 
 
 class LazyGroup(click.Group):
@@ -36,7 +43,7 @@ class LazyGroup(click.Group):
     ) -> None:
         super().__init__(name, help=help, **options)
         self.lazy = dict(lazy)
-        self.params.append(output.json_flag())
+        self.params += output.json_flags()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.lazy)

@@ -8,6 +8,7 @@ import click
 
 from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
+from skywire.cli.node_options import group_options
 
 dmsg = LazyGroup(
     "dmsg",
@@ -50,7 +51,20 @@ cli_pty = LazyGroup(
     },
 )
 
-cli = LazyGroup("cli", "Ask and change a running node.", {"pty": cli_pty})
+cli_visor = LazyGroup(
+    "visor",
+    "The node itself.",
+    {
+        "uptime": Lazy("skywire.visor.ops_info:uptime", "Seconds since the visor started."),
+    },
+)
+
+cli = LazyGroup(
+    "cli",
+    "Ask and change a running node.",
+    {"pty": cli_pty, "visor": cli_visor},
+    params=group_options(),
+)
 
 keys = LazyGroup(
     "keys",

@@ -31,7 +31,7 @@ async def health(visor: "Visor") -> HealthInfo:
     return visor.health()
 
 
-@operation(rpc="Uptime", http="GET /visors/{pk}/uptime")
+@operation(rpc="Uptime", http="GET /visors/{pk}/uptime", cli="visor uptime")
 async def uptime(visor: "Visor") -> float:
     """Seconds since the visor started."""
     return visor.uptime()
