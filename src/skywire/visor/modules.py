@@ -109,8 +109,6 @@ class Modules:
     def __init__(self, name: str) -> None:
         self._tasks = Tasks(name)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._reports: dict[str, Report] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._awaited: list[Report] = []
         self._changed = asyncio.Event()
 
@@ -135,13 +133,6 @@ class Modules:
     ) -> None:
         """Run one more until `close`."""
         self.start_all([Module(name, part, after, awaited)])
-
-    async def stop(self, name: str) -> None:
-        """End one of them for good: it is not among the reports any more."""
-        task, report = self._running.pop(name), self._reports.pop(name)
-        self._awaited = [other for other in self._awaited if other is not report]
-        task.cancel()
-        await asyncio.wait({task})
 
     async def stop(self, name: str) -> None:
         """End one and forget it; those that needed it go on. Does nothing when it is not there."""
