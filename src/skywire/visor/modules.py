@@ -108,6 +108,7 @@ class Module(NamedTuple):
 class Modules:
     def __init__(self, name: str) -> None:
         self._tasks = Tasks(name)
+        self._reports: dict[str, Report] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._awaited: list[Report] = []
         self._changed = asyncio.Event()
