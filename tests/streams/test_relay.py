@@ -57,6 +57,29 @@ async def test_with_dmsg_on_one_side_the_first_end_ends_both(ends_at: str) -> No
         await other.write(b"too late")
 
 
+@pytest.mark.parametrize("network", ["dmsg", "skynet"])
+async def test_an_answer_may_still_come_where_the_end_cannot_be_told(network: str) -> None:
+    left, a, b, right = relayed(DMSG._replace(network=network))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        relay = tasks.create_task(copy_both(a, b, drain=5.0))
+        await left.write(b"question")
+        await left.write_eof()
+        assert await right.read() == b"question"
+        await right.write(b"answer")
+        await right.write_eof()
+        assert await read_all(left) == b"answer"
+    assert relay.result() == Copied(8, 6)
+
+
+async def test_an_answer_is_not_awaited_for_ever() -> None:
+    left, a, b, right = relayed(DMSG)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        relay = tasks.create_task(copy_both(a, b, drain=0.05))
+        await left.write_eof()
+        assert await read_all(right) == b""
+        await relay
+
+
 async def test_a_reset_ends_both_and_is_no_error_of_the_relay() -> None:
     left, a, b, right = relayed()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:

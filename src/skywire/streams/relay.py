@@ -1,8 +1,8 @@
 """Copy bytes between two streams, both ways, until they are done.
 
 Where both ends have a half-close, each direction ends on its own. Dmsg has none (dmsg.md §6: one
-FIN makes the server close both sides), so with a dmsg stream at either end the first direction to
-end ends the other.
+FIN makes the server close both sides), and neither has a route group; so with one of these at
+either end the first direction to end ends the other.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from skywire.streams.stream import Stream
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 5.0  # seconds for the orderly end of a stream, then it is cut
-NO_HALF_CLOSE = frozenset({"dmsg"})  # networks where the end of one direction ends both
+NO_HALF_CLOSE = frozenset({"dmsg", "skynet"})  # networks where the end of one direction ends both
 
 
 class Copied(NamedTuple):
@@ -52,6 +52,7 @@ class _Direction:
         self._independent = independent
         self.moved = 0
         self.ends_both = not independent
+        self.broke = False
 
     async def copy(self) -> None:
         """Until the source ends or either stream breaks; a cut-off write aborts the sink."""
@@ -63,7 +64,7 @@ class _Direction:
         except NotSupported:
             self.ends_both = True
         except SkywireError as error:
-            self.ends_both = True
+            self.ends_both = self.broke = True
             log.debug(
                 "relay ended from=%s to=%s error=%s", self._source.remote, self._sink.remote, error
             )
@@ -77,11 +78,12 @@ class _Direction:
         self.moved += len(data)
 
 
-async def copy_both(a: Stream, b: Stream) -> Copied:
+async def copy_both(a: Stream, b: Stream, drain: float = 0.0) -> Copied:
     """Copy `a` to `b` and `b` to `a`; both are closed on every way out. Never raises SkywireError.
 
     A slow side slows the other: one read is held per direction, no more. There is no deadline: the
-    caller cancels, and then both streams are aborted.
+    caller cancels, and then both streams are aborted. `drain`: seconds for which `b` may go on
+    answering once `a` has ended its direction and `b` cannot be told.
     """
     independent = has_half_close(a) and has_half_close(b)
     forth = _Direction(a, b, independent)
@@ -91,6 +93,8 @@ async def copy_both(a: Stream, b: Stream) -> Copied:
             there = tasks.create_task(forth.copy(), name="relay forth")
             here = tasks.create_task(back.copy(), name="relay back")
             await asyncio.wait((there, here), return_when=asyncio.FIRST_COMPLETED)
+            if there.done() and forth.ends_both and not forth.broke and drain:
+                await asyncio.wait((here,), timeout=drain)
             if (there.done() and forth.ends_both) or (here.done() and back.ends_both):
                 there.cancel()
                 here.cancel()
