@@ -107,12 +107,26 @@ def test_a_bare_group_shows_its_help() -> None:
     assert "Make new key pairs." in result.stdout
 
 
-def test_an_unknown_command_names_the_known_ones() -> None:
-    result = CliRunner().invoke(root, ["keys", "make"])
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("keys make", 'no command "make" in "skywire keys"; expected one of check, gen, pk.'),
+        ("keys chekc", 'did you mean "skywire keys check"?'),  # near
+        ("uptime", 'did you mean "skywire cli visor uptime"?'),  # elsewhere
+        ("cli dmsgpty lst", 'did you mean "skywire cli dmsgpty list"?'),  # in an old word
+    ],
+)
+def test_an_unknown_command_gets_an_answer_that_helps(words: str, answer: str) -> None:
+    result = CliRunner().invoke(root, words.split())
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert 'no command "make" in "skywire keys"; expected one of check, gen, pk.' in result.stderr
+    assert answer in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_old_word_works_and_no_help_shows_it() -> None:
+    assert "dmsgpty" not in CliRunner().invoke(root, ["cli", "--help"]).stdout
+    assert "whitelist-add" in CliRunner().invoke(root, ["cli", "dmsgpty", "--help"]).stdout
 
 
 def test_python_m_runs_the_same_program() -> None:

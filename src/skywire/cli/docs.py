@@ -101,6 +101,7 @@ def _kind(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.ListType):
         return f"list of {_kind(kind.item_type)}"
     names = {
+        "AnyType": "anything",
         "BoolType": "true/false",
         "IntType": "number",
         "StrType": "text",

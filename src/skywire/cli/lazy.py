@@ -6,13 +6,15 @@ the names and one-line helps of its commands, and the place of each, "module:att
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 import click
 
 from skywire.cli import output
+
+NEAR = 0.6  # likeness of two words, of 1, that makes one a typing error of the other
 
 
 class Lazy(NamedTuple):
@@ -36,14 +38,34 @@ class Lazy(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """`lazy` maps a command's name to where it is, or to another group."""
+    """`lazy` maps a command's name to where it is, or to another group.
+
+    `default` names the command that runs when no other one is named: "tp" is "tp ls".
+    """
 
     def __init__(
-        self, name: str, help: str, lazy: Mapping[str, Lazy | click.Command], **options: Any
+        self,
+        name: str,
+        help: str,
+        lazy: Mapping[str, Lazy | click.Command],
+        *,
+        default: str = "",
+        **options: Any,
     ) -> None:
         super().__init__(name, help=help, **options)
         self.lazy = dict(lazy)
+        self.default = default
         self.params += output.json_flags()
+
+    def twin(self, name: str) -> "LazyGroup":
+        """The same commands under an old name, which no help shows."""
+        return LazyGroup(name, self.help or "", self.lazy, default=self.default, hidden=True)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = {"-h", "--help", *self.lazy}.intersection(args)
+        if self.default and not named and (not args or args[0].startswith("-")):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.lazy)
@@ -69,9 +91,32 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and args[0] not in self.lazy:
-            known = ", ".join(self._shown(ctx))
-            ctx.fail(f'no command "{args[0]}" in "{ctx.command_path}"; expected one of {known}.')
+            ctx.fail(f'no command "{args[0]}" in "{ctx.command_path}"; {self._instead(ctx, args)}')
         return super().resolve_command(ctx, args)
+
+    def _instead(self, ctx: click.Context, args: list[str]) -> str:
+        """The word that was probably meant: here, or somewhere else in the tree."""
+        from difflib import get_close_matches  # only after a mistake
+
+        near = get_close_matches(args[0], self.lazy, n=1, cutoff=NEAR)
+        if near:
+            return f'did you mean "{ctx.command_path} {near[0]}"?'
+        root = ctx.find_root().command
+        places = dict(places_of(root, str(root.name))) if isinstance(root, LazyGroup) else {}
+        found = [place for place, word in places.items() if word == args[0]]
+        if found:
+            return f'did you mean "{found[0]}"?'
+        return f"expected one of {', '.join(self._shown(ctx))}."
+
+
+def places_of(group: LazyGroup, path: str) -> Iterator[tuple[str, str]]:
+    """Every command that is not hidden: all its words, and the last of them."""
+    for name, entry in group.lazy.items():
+        if entry.hidden:
+            continue
+        yield f"{path} {name}", name
+        if isinstance(entry, LazyGroup):
+            yield from places_of(entry, f"{path} {name}")
 
 
 class RootGroup(LazyGroup):

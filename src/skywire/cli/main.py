@@ -1,14 +1,16 @@
 """The command tree. One line per command; a command is imported only when it is used.
 
-Where a command is hooked in: add a line to a table below, "module:attribute" and the one-line help
-of the command (the first sentence of its docstring; `tests/cli/test_main.py` compares them).
+Where a command is hooked in: add a line to a table below (those of `skywire cli` are in
+`tree_cli.py`), "module:attribute" and the one-line help of the command (the first sentence of its
+docstring; `tests/cli/test_main.py` compares them). The attribute is a click command or an operation
+with `cli=`. An old word is a hidden line or a hidden `twin` of a group.
 """
 
 import click
 
 from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
-from skywire.cli.node_options import group_options
+from skywire.cli.tree_cli import cli
 
 dmsg = LazyGroup(
     "dmsg",
@@ -23,47 +25,6 @@ dmsg = LazyGroup(
         "socks": Lazy("skywire.cli.dmsg_net:socks", "Reach the internet through another node."),
         "web": Lazy("skywire.cli.dmsg_web:web", "Show web sites on dmsg to a local browser."),
     },
-)
-
-cli_pty = LazyGroup(
-    "pty",
-    "Shells on nodes.",
-    {
-        "exec": Lazy(
-            "skywire.cli.pty:execute", "Run one command on another node, without a terminal."
-        ),
-        "list": Lazy(
-            "skywire.cli.pty:list_nodes",
-            "List the nodes that are connected to the local one's hypervisor.",
-        ),
-        "start": Lazy("skywire.cli.pty:start", "Open a terminal on another node."),
-        "whitelist": Lazy(
-            "skywire.cli.pty:whitelist", "Show whose keys may open terminals on the local node."
-        ),
-        "whitelist-add": Lazy(
-            "skywire.cli.pty:whitelist_add",
-            "Let more keys open terminals, until the local node restarts.",
-        ),
-        "whitelist-remove": Lazy(
-            "skywire.cli.pty:whitelist_remove",
-            "Let keys open no more terminals; those that are open stay.",
-        ),
-    },
-)
-
-cli_visor = LazyGroup(
-    "visor",
-    "The node itself.",
-    {
-        "uptime": Lazy("skywire.visor.ops_info:uptime", "Seconds since the visor started."),
-    },
-)
-
-cli = LazyGroup(
-    "cli",
-    "Ask and change a running node.",
-    {"pty": cli_pty, "visor": cli_visor},
-    params=group_options(),
 )
 
 keys = LazyGroup(
