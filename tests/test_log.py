@@ -1,6 +1,7 @@
 """Log lines: one per event, whatever a peer puts into a value."""
 
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -94,3 +95,51 @@ def test_libraries_do_not_chatter(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("asyncio").debug("Using selector")
     logging.getLogger("aiohttp.access").info("GET /")
     assert capsys.readouterr().err == ""
+
+
+def test_a_stored_log_is_private_and_rotates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "ROTATE_SIZE", 2000)
+    file = tmp_path / "log" / "skywire.log"
+    log.setup("info", store=file, tag="mine")
+    for number in range(50):
+        logging.getLogger("skywire.x").info("event number=%d text=%s", number, "y" * 40)
+    assert len(capsys.readouterr().err.splitlines()) == 50  # on stderr, too
+    old = file.with_name("skywire.log.1")
+    assert sorted(path.name for path in file.parent.iterdir()) == [file.name, old.name]
+    assert file.stat().st_size <= 2000
+    assert "INFO    mine.x event number=49" in file.read_text()
+    for path in (file, old):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    os.utime(old, (0, 0))
+    log.setup("info", store=file)
+    assert not old.exists()  # it was older than a day
+
+
+def test_a_full_disk_costs_the_stored_log_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "skywire.log"
+    file.symlink_to("/dev/full")
+    log.setup("info", store=file)
+    for _ in range(3):
+        logging.getLogger("x").info("hello")
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("hello" in line for line in lines) == 3
+    assert [line for line in lines if "hello" not in line] == [
+        f"log file {file} not written: No space left on device"
+    ]
+
+
+def test_a_log_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidValue, match="cannot write the log file"):
+        log.setup("info", store=tmp_path / "file" / "skywire.log")
+
+
+def test_levels_are_coloured_on_demand_only(capsys: pytest.CaptureFixture[str]) -> None:
+    for color, shown in ((True, "\x1b[33mWARNING\x1b[0m"), (None, " WARNING ")):
+        log.setup(color=color)
+        logging.getLogger("x").warning("look")
+        assert shown in capsys.readouterr().err
