@@ -11,7 +11,11 @@ DMSG_TRANSPORT_SETUP = 47
 DMSG_HTTP = 80
 DMSG_AWAIT_SETUP = 136
 
-SKYNET_PING = 58  # in 2024: 48, with another meaning
+SKYNET_FORWARDING_2024 = 47  # dialled, never listened on: update 3095
+SKYNET_PING_2024 = 48  # a visor's own, for routes that lead back to it
+SKYNET_FORWARDING = 57
+SKYNET_PING = 58
+SKYNET_FORWARDING_MUX = 59
 
 # The counter of local ports starts here and is raised before use: 49153 is the first. For dmsg and
 # for routes, each by itself.

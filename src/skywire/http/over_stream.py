@@ -31,6 +31,7 @@ MAX_CONNECTIONS = 512  # streams served at a time; one more is refused
 DIAL_TIMEOUT = 20.0  # seconds; dmsg.md §6 gives a stream as long
 KEEP_IDLE = 15.0  # seconds we keep a stream for the next request: less than servers do
 HEAD_END = b"\r\n\r\n"
+DMSG_SCHEME = "dmsg"
 
 Dial = Callable[[PubKey, int], Awaitable[Stream]]
 
@@ -170,33 +171,38 @@ class _FirstHead(asyncio.Protocol):
             self._timer.cancel()
 
 
-def target_of(url: URL) -> tuple[PubKey, int]:
+def target_of(url: URL, scheme: str = DMSG_SCHEME) -> tuple[PubKey, int]:
     """Key and port of a `dmsg://<pk>[:port]/…` URL. Raises InvalidValue."""
     port = url.explicit_port if url.explicit_port is not None else DMSG_HTTP
-    if url.scheme != "dmsg" or not url.host:
-        raise InvalidValue(f'"{url}" is no dmsg URL: expected dmsg://<public key>[:port]/path')
+    if url.scheme != scheme or not url.host:
+        raise InvalidValue(
+            f'"{url}" is no {scheme} URL: expected {scheme}://<public key>[:port]/path'
+        )
     if not 0 < port < 65536:
-        raise InvalidValue(f'dmsg port {port} in "{url}" is out of range: expected 1 to 65535')
+        raise InvalidValue(f'{scheme} port {port} in "{url}" is out of range: expected 1 to 65535')
     return PubKey.parse(url.host), port
 
 
-class DmsgConnector(BaseConnector):
-    """For `aiohttp.ClientSession(connector=DmsgConnector(client.dial))` and `dmsg://` URLs.
+class StreamConnector(BaseConnector):
+    """For `aiohttp.ClientSession(connector=StreamConnector(open))`; `open` gives a stream for a URL.
 
-    The Host header is the URL's authority: `<pk>:<port>`, or the bare key when no port is given.
-    Errors of `dial` (DialFailed, NotFound, …) come out of the request as they are.
-    `keep_alive=False` opens one stream per request, as the reference does.
+    Errors of `open` (DialFailed, NotFound, …) come out of the request as they are.
+    `keep_alive=False` opens one stream per request.
     """
 
-    allowed_protocol_schema_set = frozenset({"dmsg"})
-
-    def __init__(self, dial: Dial, *, keep_alive: bool = True, limit: int = 100) -> None:
+    def __init__(
+        self,
+        open: Callable[[URL], Awaitable[Stream]],
+        *,
+        keep_alive: bool = True,
+        limit: int = 100,
+    ) -> None:
         if keep_alive:
             super().__init__(keepalive_timeout=KEEP_IDLE, limit=limit)
         else:
             super().__init__(force_close=True, limit=limit)
-        self._dial = dial
-        self._owned = Tasks("dmsg http client")
+        self._open = open
+        self._owned = Tasks("http client over streams")
         self._connections: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -207,9 +213,8 @@ class DmsgConnector(BaseConnector):
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> ResponseHandler:
         """aiohttp's one hook for a new connection; pinned by a test, as its name is private."""
-        pk, port = target_of(req.url)
         async with asyncio.timeout(timeout.sock_connect or DIAL_TIMEOUT):
-            stream = await self._dial(pk, port)
+            stream = await self._open(req.url)
         if self.closed:
             stream.abort()
             raise ClientConnectionError("the connector was closed while it dialled")
@@ -231,3 +236,15 @@ class DmsgConnector(BaseConnector):
             await asyncio.wait(self._connections, timeout=CLOSE_TIMEOUT)
         await self._owned.close()
         await pooled
+
+
+class DmsgConnector(StreamConnector):
+    """For `aiohttp.ClientSession(connector=DmsgConnector(client.dial))` and `dmsg://` URLs.
+
+    The Host header is the URL's authority: `<pk>:<port>`, or the bare key when no port is given.
+    """
+
+    allowed_protocol_schema_set = frozenset({"dmsg"})
+
+    def __init__(self, dial: Dial, *, keep_alive: bool = True, limit: int = 100) -> None:
+        super().__init__(lambda url: dial(*target_of(url)), keep_alive=keep_alive, limit=limit)

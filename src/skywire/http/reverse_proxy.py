@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 import aiohttp
-from aiohttp import web
+from aiohttp import StreamReader, web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -22,6 +22,7 @@ CONNECT_TIMEOUT = 40.0  # seconds to reach the target
 STALL_TIMEOUT = 300.0  # seconds without a byte of its answer
 MAX_MESSAGE = 16 * 1024 * 1024  # bytes of one websocket message
 CHUNK = 64 * 1024
+HEAD_REST = 100  # bytes of a request's head at most, beside path, host and the headers handed on
 ONE_HOP = frozenset(
     {
         "connection",
@@ -47,18 +48,29 @@ HANDSHAKE = frozenset(
 )
 
 Target = Callable[[web.Request], URL]
+Adjust = Callable[[web.Request, CIMultiDict[str]], None]
 
 
 class ReverseProxy:
     """An aiohttp handler. `target` gives scheme and authority of where a request goes; it may
     raise a SkywireError or an aiohttp HTTP error, which is the answer.
 
-    `session` must not decompress or keep cookies: use `proxy_session`.
+    `session` must not decompress or keep cookies: use `proxy_session`. `adjust` may change the
+    headers of a request. `max_request`: bytes of head and body; a request then goes out whole.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, target: Target) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        target: Target,
+        *,
+        adjust: Adjust | None = None,
+        max_request: int = 0,
+    ) -> None:
         self._session = session
         self._target = target
+        self._adjust = adjust
+        self._max_request = max_request
 
     def application(self) -> web.Application:
         """Everything goes to the target."""
@@ -82,12 +94,36 @@ class ReverseProxy:
             log.info("proxy failed path=%s error=%s", request.path, error or "time")
             return web.Response(status=502, text=f"the target does not answer: {error}\n")
 
+    def _onward(self, request: web.Request, target: URL) -> CIMultiDict[str]:
+        headers = _onward(request, target)
+        if self._adjust is not None:
+            self._adjust(request, headers)
+        return headers
+
+    async def _whole(self, request: web.Request, headers: CIMultiDict[str]) -> bytes:
+        """The body, small enough. Raises HTTPRequestEntityTooLarge."""
+        head = sum(len(name) + len(text) + len(": \r\n") for name, text in headers.items())
+        room = self._max_request - head - len(request.raw_path) - len(request.host) - HEAD_REST
+        body = await request.content.read(max(0, room) + 1)
+        while body and len(body) <= room and (more := await request.content.read(room + 1)):
+            body += more
+        if room < 0 or len(body) > room:
+            raise web.HTTPRequestEntityTooLarge(
+                self._max_request,
+                text=f"the far visor, of 2024, takes requests of {self._max_request} bytes\n",
+            )
+        return body
+
     async def _exchange(self, request: web.Request, target: URL) -> web.StreamResponse:
+        headers = self._onward(request, target)
+        body: bytes | StreamReader | None = request.content if request.body_exists else None
+        if self._max_request:
+            body = await self._whole(request, headers) or None
         async with self._session.request(
             request.method,
             target,
-            headers=_onward(request, target),
-            data=request.content if request.body_exists else None,
+            headers=headers,
+            data=body,
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         ) as answer:
@@ -108,7 +144,7 @@ class ReverseProxy:
 
     async def _websocket(self, request: web.Request, target: URL) -> web.WebSocketResponse:
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
-        headers = _kept(_onward(request, target), HANDSHAKE)
+        headers = _kept(self._onward(request, target), HANDSHAKE)
         async with self._session.ws_connect(
             target,
             protocols=[name.strip() for name in offered.split(",") if name.strip()],
