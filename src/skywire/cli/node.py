@@ -73,11 +73,15 @@ class NodeAddress(NamedTuple):
             raise late from None
 
     @asynccontextmanager
-    async def connect(self) -> "AsyncIterator[RemoteVisor]":
-        """The visor, for commands that call it more than once; the caller sets deadlines."""
+    async def connect(self, *, max_message: int = 0) -> "AsyncIterator[RemoteVisor]":
+        """The visor, for commands that call it more than once; the caller sets deadlines.
+
+        `max_message`: bytes of one answer, where it is known to be long.
+        """
         from skywire.rpc.client import RpcClient
         from skywire.streams.tcp import dial_tcp
         from skywire.visor.client import RemoteVisor
+        from skywire.wire import gob
 
         port = self.rpc.port if self.via is None else self.rpc.port + BRIDGE_OFFSET
         try:
@@ -92,7 +96,8 @@ class NodeAddress(NamedTuple):
             raise failed from error
         if self.via is not None:
             await stream.write(bytes(self.via) + DMSG_RPC.to_bytes(2, "big"))
-        async with RpcClient(stream) as rpc:
+        limit = max_message or gob.MAX_MESSAGE
+        async with RpcClient(stream, limit) as rpc:
             try:
                 yield RemoteVisor(rpc)
             except Refused as error:

@@ -132,10 +132,17 @@ def _shape_option(shape: Any) -> click.Option:
     )
 
 
-def emit(result: object, *, as_json: bool, text: "str | Table | Facts | None" = None) -> None:
+def emit(
+    result: object,
+    *,
+    as_json: bool,
+    text: "str | Table | Facts | None" = None,
+    source: object = None,
+) -> None:
     """Print the result: `text` for people (default: `str(result)`; "" prints nothing), or JSON.
 
     `result` is made of dicts, lists, numbers and msgspec Structs; keys and paths become strings.
+    `source`, where the result comes from, stands beside it in the JSON.
     """
     context = click.get_current_context(silent=True)
     wanted = context.meta.get(_JQ) if context is not None else None
@@ -145,7 +152,8 @@ def emit(result: object, *, as_json: bool, text: "str | Table | Facts | None" = 
         for line in filtered(wanted, to_json(result, indent=-1)):
             click.echo(line)
     elif as_json:
-        click.echo(to_json({"output": result}))
+        beside = {} if source is None else {"source": source}
+        click.echo(to_json({"output": result, **beside}))
     elif isinstance(text, Table):
         click.echo(render(text))
     elif isinstance(text, Facts):
