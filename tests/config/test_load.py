@@ -189,7 +189,7 @@ def test_a_rewrite_keeps_unknown_keys_and_changes_one_value(tmp_path: Path) -> N
 
 def test_a_rewrite_keeps_a_text_that_is_no_unicode(tmp_path: Path) -> None:
     path = tmp_path / "visor.json"
-    path.write_text('{"unknown": "half \\ud800"}')
+    path.write_text('{"log_level": "", "hostname": "", "unknown": "half \\ud800"}')
     file = ConfigFile.load(path)
     file.update(file.config)
     assert json.loads(path.read_bytes())["unknown"] == "half \ud800"

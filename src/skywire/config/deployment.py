@@ -17,6 +17,7 @@ from skywire.wire.entry import Entry
 PRODUCTION = "prod"
 TEST = "test"
 VARIABLE = "SKYDEPLOY"
+TESTING = "SKYWIRETEST"  # "1": the test deployment, in place of production
 DOMAIN = "skywire.skycoin.com"  # of the production's services
 SD_DOMAIN = "skycoin.com"  # of its service discovery
 MAX_FILE = 1024 * 1024  # bytes
@@ -132,3 +133,20 @@ def deployment(name: str = PRODUCTION) -> Deployment:
             f'{path or "embedded deployments"}: no deployment "{name}" ({error!r}); '
             f"expected a JSON object with {PRODUCTION} and {TEST}"
         ) from error
+
+
+def base_deployment() -> Deployment:
+    """What a file that names no deployment means: production, or what TESTING asks for."""
+    return deployment(TEST if os.environ.get(TESTING) == "1" else PRODUCTION)
+
+
+def of_discovery(url: str) -> Deployment | None:
+    """The deployment whose dmsg discovery that is, by HTTP or on dmsg. None: a private one."""
+    for name in (PRODUCTION, TEST):
+        try:
+            known = deployment(name)
+        except InvalidValue:  # a file need not have both
+            continue
+        if url and url in (known.dmsg_discovery, known.dmsg_discovery_dmsg):
+            return known
+    return None

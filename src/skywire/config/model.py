@@ -1,7 +1,8 @@
 """The config file of a visor, as classes. Source: config.md §1, §2, hypervisor.md §1.1.
 
-The keys are Go's, so one file runs either implementation. Only what this program uses has a field
-here; every other key stays in the file (`load.ConfigFile.update`).
+The keys are Go's, in Go's order, so one file runs either implementation. A key that no field has
+stays in the file (`load.ConfigFile.update`). `optional` ones, which not every Go program knows, are
+written only when they say something else than their default.
 """
 
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from skywire.config.values import Duration, HostPort
+from skywire.config.values import Duration, Hidden, HostPort
 from skywire.crypto.keys import PubKey, SecKey
 
 PRODUCTION_DISCOVERY = "http://dmsgd.skywire.skycoin.com"
@@ -18,6 +19,14 @@ ServersType = Literal["all", "official", "community"]
 LogStoreType = Literal["file", "memory"]
 TransportType = Literal["stcp", "stcpr", "sudph", "dmsg"]
 Port = Annotated[int, Meta(ge=0, le=0xFFFF)]
+OPTIONAL = "optional"
+
+
+def optional(description: str) -> Meta:
+    return Meta(description=description, extra={OPTIONAL: True})
+
+
+OTHERS = optional("of the Go program; kept and not used")
 
 
 class DmsgConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +40,10 @@ class DmsgConfig(msgspec.Struct, frozen=True, kw_only=True):
     servers_type: Annotated[
         ServersType, Meta(description="which servers to use: all, official or community")
     ] = "all"
+    discovery_dmsg: Annotated[str, optional("dmsg:// address of the discovery")] = ""
+    protocol: Annotated[Any, OTHERS] = None
+    carriers: Annotated[Any, OTHERS] = None
+    server: Annotated[Any, OTHERS] = None
 
 
 class PtyConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +54,16 @@ class PtyConfig(msgspec.Struct, frozen=True, kw_only=True):
     )
     whitelist: Annotated[list[PubKey], Meta(description="who may open a terminal")] = []
     persistent_sessions: Annotated[
-        bool, Meta(description="shells outlive the connection and can be taken up again")
+        bool, optional("shells outlive the connection and can be taken up again")
     ] = False
+    ssh_listen: Annotated[Any, OTHERS] = None
 
 
 class CookieConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys are for the Go program: our cookies are random numbers that need none."""
+
+    hash_key: Annotated[Hidden, Meta(description="64 bytes in hex, for the Go program")] = Hidden()
+    block_key: Annotated[Hidden, Meta(description="32 bytes in hex, for the Go program")] = Hidden()
     expires_duration: Annotated[Duration, Meta(description="how long a login lasts")] = Duration(
         12 * 3600
     )
@@ -54,7 +72,7 @@ class CookieConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HypervisorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    enable: Annotated[bool, Meta(description="false: as if the section were not there")] = True
+    enable: Annotated[bool, optional("false: as if the section were not there")] = True
     db_path: Annotated[str, Meta(description="file with the accounts")] = "users.db"
     enable_auth: Annotated[bool, Meta(description="ask for a password")] = False
     cookies: CookieConfig = CookieConfig()
@@ -63,6 +81,10 @@ class HypervisorConfig(msgspec.Struct, frozen=True, kw_only=True):
     enable_tls: Annotated[bool, Meta(description="serve the pages by HTTPS")] = False
     tls_cert_file: Annotated[str, Meta(description="certificate, PEM")] = "./ssl/cert.pem"
     tls_key_file: Annotated[str, Meta(description="its private key, PEM")] = "./ssl/key.pem"
+    ui_disable: Annotated[Any, OTHERS] = None
+    dmsg_ui_port: Annotated[Any, OTHERS] = None
+    tp_viz: Annotated[Any, OTHERS] = None
+    lan_dmsg_server: Annotated[Any, OTHERS] = None
 
 
 class StcpConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +130,8 @@ class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_store: LogStoreConfig = LogStoreConfig()
     stcpr_port: Annotated[Port, Meta(description="TCP port for stcpr; 0: any")] = 0
     sudph_port: Annotated[Port, Meta(description="UDP port for sudph; 0: any")] = 0
+    discovery_dmsg: Annotated[str, optional("dmsg:// address of the discovery")] = ""
+    address_resolver_dmsg: Annotated[str, optional("dmsg:// address of the resolver")] = ""
 
 
 class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,17 +155,54 @@ class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True):
     min_hops: Annotated[Port, Meta(description="transports a route has at least")] = 0
     automatic_transports: Annotated[
         bool,
-        Meta(
-            description="ours: open a transport to a visor before a route to it; false: "
+        optional(
+            "ours: open a transport to a visor before a route to it; false: "
             "routes use the transports that are there"
         ),
     ] = True
+    route_finder_dmsg: Annotated[str, optional("dmsg:// address of the route finder")] = ""
+    calculate_routes: Annotated[Any, OTHERS] = None
+    enable_cascade_route_setup: Annotated[Any, OTHERS] = None
+
+
+class UptimeTrackerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    addr: Annotated[
+        str,
+        Meta(
+            description='URL of the uptime tracker, http:// or dmsg://; "": off; default: '
+            "production's if the dmsg discovery is"
+        ),
+    ] = ""
+    addr_dmsg: Annotated[str, optional("its dmsg:// address")] = ""
+
+
+class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, description="unique among the apps")]
+    binary: Annotated[str, Meta(description="file in bin_path")] = ""
+    args: Annotated[list[str], optional("its arguments")] = []
+    auto_start: Annotated[bool, Meta(description="start it with the visor")] = False
+    port: Annotated[Port, Meta(description="routing port")] = 0
+    launcher_mode: Annotated[Any, OTHERS] = None
+    restart_policy: Annotated[Any, OTHERS] = None
+    user: Annotated[Any, OTHERS] = None
 
 
 class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
     service_discovery: Annotated[
         str, Meta(description="URL of the service discovery, which knows the public visors")
     ] = ""
+    apps: Annotated[
+        list[AppConfig],
+        Meta(description="name, binary, args, auto_start, port of each app"),
+    ] = []
+    server_addr: Annotated[HostPort, Meta(description="TCP address for the apps")] = HostPort(
+        "localhost:5505"
+    )
+    bin_path: Annotated[str, Meta(description="directory of the apps' programs")] = "./"
+    display_node_ip: Annotated[
+        bool, Meta(description="publish the IP address with the services of this visor")
+    ] = False
+    service_discovery_dmsg: Annotated[str, optional("dmsg:// address of the discovery")] = ""
 
 
 class PersistentTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,35 +211,50 @@ class PersistentTransport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`pk` always belongs to `sk`; `pty`, `skywire_tcp`, `hypervisor`: None when off."""
+    """`pk` belongs to `sk`; `pty`, `skywire_tcp`, `uptime_tracker`, `hypervisor`: None when off."""
 
+    version: Annotated[str, Meta(description="version that wrote the file")] = "unknown"
     sk: Annotated[
         SecKey, Meta(description="secret key; without one, a new pair is made and kept in the file")
     ]
     pk: Annotated[PubKey, Meta(description="its public key; may be left out")]
-    version: Annotated[str, Meta(description="version that wrote the file")] = "unknown"
     dmsg: DmsgConfig = DmsgConfig()
     pty: PtyConfig | None = PtyConfig()
     skywire_tcp: StcpConfig | None = msgspec.field(name="skywire-tcp", default=None)
     transport: TransportConfig = TransportConfig()
     routing: RoutingConfig = RoutingConfig()
+    uptime_tracker: UptimeTrackerConfig | None = UptimeTrackerConfig()
     launcher: LauncherConfig = LauncherConfig()
+    survey_whitelist: Annotated[
+        list[PubKey], Meta(description="who may read the survey of this machine")
+    ] = []
+    hypervisors: Annotated[list[PubKey], Meta(description="who may control this visor")] = []
+    cli_addr: Annotated[HostPort, Meta(description="TCP address for the command line")] = HostPort(
+        "localhost:3435"
+    )
+    log_level: Annotated[str, Meta(description="debug, info, warn or error")] = "info"
+    local_path: Annotated[str, Meta(description="directory of what the visor writes")] = "./local"
+    dmsghttp_server_path: Annotated[
+        str, Meta(description="directory of files that everybody may fetch over dmsg")
+    ] = "./local/custom"
+    stun_servers: Annotated[
+        list[str], Meta(description="host:port of servers that tell what NAT is in front of us")
+    ] = []
+    shutdown_timeout: Annotated[
+        Duration, Meta(description="for the Go program; ours stops within 5 s")
+    ] = Duration(10.0)
+    is_public: Annotated[
+        bool, Meta(description="let others find this visor, when it has a public address")
+    ] = False
     persistent_transports: Annotated[
         list[PersistentTransport],
         Meta(description="transports to open again whenever they are missing: pk, type"),
     ] = []
-    stun_servers: Annotated[
-        list[str], Meta(description="host:port of servers that tell what NAT is in front of us")
-    ] = []
-    is_public: Annotated[
-        bool, Meta(description="let others find this visor, when it has a public address")
-    ] = False
-    hypervisors: Annotated[list[PubKey], Meta(description="who may control this visor")] = []
     hypervisor: HypervisorConfig | None = None
-    cli_addr: Annotated[HostPort, Meta(description="TCP address for the command line")] = HostPort(
-        "localhost:3435"
-    )
     hostname: Annotated[
-        str, Meta(description='name in a hypervisor\'s list; "": the name of the machine')
+        str, optional('name in a hypervisor\'s list; "": the name of the machine')
     ] = ""
-    log_level: Annotated[str, Meta(description="debug, info, warn or error")] = "info"
+    conf_service_dmsg: Annotated[str, optional("dmsg:// address of the config service")] = ""
+    dmsg_web: Annotated[Any, OTHERS] = None
+    skynet_web: Annotated[Any, OTHERS] = None
+    rewards: Annotated[Any, OTHERS] = None

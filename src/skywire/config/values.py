@@ -21,6 +21,7 @@ _UNITS = {
 }  # both signs for micro are in use
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _MAX_TEXT = 64
+_MAX_SECONDS = (2**63 - 1) / 1e9  # Go counts nanoseconds in 64 bits
 
 
 class Duration(float):
@@ -31,7 +32,7 @@ class Duration(float):
     @classmethod
     def parse(cls, value: object) -> Self:
         """Raises InvalidValue for anything but a Go duration text or an integer."""
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
             return cls(value / 1e9)
         if isinstance(value, str) and len(value) <= _MAX_TEXT:
             sign, text = (-1, value[1:]) if value.startswith("-") else (1, value.removeprefix("+"))
@@ -41,7 +42,7 @@ class Duration(float):
             while match := _PART.match(text, end):
                 seconds += float(match[1]) * _UNITS[match[2]]
                 end = match.end()
-            if text and end == len(text):
+            if text and end == len(text) and seconds <= _MAX_SECONDS:
                 return cls(sign * seconds)
         raise InvalidValue('expected a duration such as "10s" or "1h30m", or nanoseconds')
 
@@ -66,6 +67,22 @@ def _decimal(count: int, size: int) -> str:
     whole, part = divmod(count, size)
     digits = f"{part:0{len(str(size)) - 1}}".rstrip("0") if part else ""
     return f"{whole}.{digits}" if digits else str(whole)
+
+
+class Hidden(str):
+    """A text that is shown nowhere but in the file itself."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises InvalidValue unless `value` is a text."""
+        if isinstance(value, str):
+            return cls(value)
+        raise InvalidValue("expected a text")
+
+    def __repr__(self) -> str:
+        return "(hidden)" if self else "(empty)"
 
 
 class HostPort(str):
