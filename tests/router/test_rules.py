@@ -45,6 +45,11 @@ def test_ids_run_out(table: RuleTable) -> None:
         table.reserve(1)
 
 
+def test_an_id_that_an_operator_took_is_not_given_out(table: RuleTable) -> None:
+    table.save([Rule.consume(2, 30 * SECOND, D)])
+    assert table.reserve(2) == [1, 3]
+
+
 def test_a_rule_lives_as_long_as_it_is_used(table: RuleTable, clock: Clock) -> None:
     table.save([Rule.consume(1, 30 * SECOND, D)])
     clock.now += 30

@@ -27,7 +27,7 @@ from skywire.visor.rpc import rpc_server
 from skywire.visor.types import DmsgStats, HealthInfo, LoadStats
 from skywire.visor.visor import Visor
 from skywire.wire.entry import Entry
-from skywire.wire.gob_types import BOOL, EMPTY, FLOAT, PUBKEY, STRING, Slice
+from skywire.wire.gob_types import BOOL, EMPTY, FLOAT, INT, PUBKEY, STRING, Map, Slice
 
 PK, SK, _SEED = deterministic_key_pair(b"visor")
 OTHER = deterministic_key_pair(b"other")[0]
@@ -134,6 +134,8 @@ async def test_without_addresses_nothing_listens(tmp_path: Path) -> None:
             "transport dmsg",
             "persistent transports",
             "ping",
+            "rpc on dmsg",
+            "rpc on skynet",
         }
     assert not (tmp_path / "pty.sock").exists()
 
@@ -195,9 +197,10 @@ def test_a_hint_has_a_go_type() -> None:
     assert go_type(bool) == BOOL
     assert go_type(list[str]) == Slice(STRING)
     assert go_type(list[PubKey]) == Slice(PUBKEY)
+    assert go_type(dict[str, int]) == Map(STRING, INT)
     assert go_type(HealthInfo) is HealthInfo
     with pytest.raises(Exception, match="no Go type"):
-        go_type(dict[str, int])
+        go_type(set[str])
 
 
 def test_the_operations_of_this_version_are_served() -> None:

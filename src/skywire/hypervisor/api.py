@@ -9,7 +9,7 @@ from aiohttp import web
 from skywire import __version__, ui
 from skywire.errors import LocalProtocolError, SkywireError
 from skywire.http.app import Handler
-from skywire.hypervisor import skynet
+from skywire.hypervisor import settings, skynet
 from skywire.hypervisor.answers import answer
 from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT
@@ -139,5 +139,6 @@ def _health(known: Operation) -> Handler:
 ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
     ops_info.summary: _summary,
     ops_info.health: _health,
+    **settings.ADAPTERS,
     **skynet.ADAPTERS,
 }

@@ -6,6 +6,7 @@ and what of the answer is shown.
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from skywire.http.app import Handler
 from skywire.hypervisor.answers import MALFORMED, answer, flag, read_body, read_list
 from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.rule_body import RuleBody
 from skywire.operations import Operation
 from skywire.visor import ops_info, ops_routes, ops_transports, shown
 from skywire.visor.ops_transports import AddTransportIn, TransportsIn
@@ -171,6 +173,25 @@ def routing_rule(known: Operation) -> Handler:
     return handler
 
 
+def save_routing_rule(known: Operation) -> Handler:
+    """Of a new id or of one in use: the id is in the body."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        rule = (await read_body(request, RuleBody)).rule()
+        await call(request, known, rule.encode())
+        return answer(request, to_json(shown.route_row(rule)))
+
+    return handler
+
+
+async def replace_routing_rule(request: web.Request) -> web.StreamResponse:
+    """The id of the path counts, whatever the body says."""
+    id = _route_id(request.match_info["rid"])
+    rule = replace((await read_body(request, RuleBody)).rule(), key_route_id=id)
+    await call_function(request, ops_routes.save_routing_rule, rule.encode())
+    return answer(request, to_json(shown.route_row(rule)))
+
+
 def remove_routing_rule(known: Operation) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         await call(request, known, _route_id(request.match_info["rid"]))
@@ -260,10 +281,12 @@ ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
     ops_transports.set_persistent_transports: set_persistent_transports,
     ops_routes.routing_rules: routing_rules,
     ops_routes.routing_rule: routing_rule,
+    ops_routes.save_routing_rule: save_routing_rule,
     ops_routes.remove_routing_rule: remove_routing_rule,
     ops_routes.route_groups: route_groups,
 }
 MORE = [
+    web.put("/api/visors/{pk}/routes/{rid}", replace_routing_rule),
     web.delete("/api/visors/{pk}/transports/", remove_transports),
     web.delete("/api/visors/{pk}/routes/", remove_routing_rules),
 ]

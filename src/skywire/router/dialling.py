@@ -94,7 +94,7 @@ class Dialler:
         self._finder = finder
         self._setup = setup
         self._prepare = prepare
-        self._bounds = bounds
+        self.bounds = bounds
         self._clock = asyncio.get_running_loop().time
         self._slots = asyncio.Semaphore(MAX_DIALS)
         self._visors: dict[PubKey, float] = {}  # until when to avoid
@@ -158,11 +158,11 @@ class Dialler:
     async def _find(self, remote: PubKey, finder: Finder) -> Routes:
         avoid = self.avoid()
         try:
-            return await finder.find(self._public, remote, self._bounds, avoid)
+            return await finder.find(self._public, remote, self.bounds, avoid)
         except NotFound:
             if avoid == Avoid():
                 raise
-            return await finder.find(self._public, remote, self._bounds, Avoid())
+            return await finder.find(self._public, remote, self.bounds, Avoid())
 
     def _pairs(self, routes: Routes) -> Iterator[tuple[Path, Path]]:
         for forward in self._sorted(routes.forward):

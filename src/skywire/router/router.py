@@ -531,6 +531,10 @@ class Router:
         """
         return await self._dialler.dial(remote, port)
 
+    def set_bounds(self, bounds: Bounds) -> None:
+        """How many hops routes have that are dialled from now on."""
+        self._dialler.bounds = bounds
+
     def listen(self, port: int) -> RouteListener:
         """Raises Conflict when the port is taken, InvalidValue when it is no port."""
         return self.ports.listen(Address.skynet(self.public, port))

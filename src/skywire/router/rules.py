@@ -43,11 +43,14 @@ class RuleTable:
 
     def reserve(self, count: int) -> list[int]:
         """New ids, never given out before. Raises Unavailable."""
-        if self._next + count >= MAX_ID:
-            raise Unavailable("no available routeIDs")
-        first = self._next
-        self._next += count
-        return list(range(first, self._next))
+        found: list[int] = []
+        while len(found) < count:
+            if self._next + 1 >= MAX_ID:
+                raise Unavailable("no available routeIDs")
+            if self._next not in self.entries:  # one that an operator has chosen may be there
+                found.append(self._next)
+            self._next += 1
+        return found
 
     def save(self, rules: Iterable[Rule]) -> None:
         """Rules of one route, in place of those that had their ids. All or none: Unavailable."""

@@ -1,5 +1,6 @@
 """Client of the service discovery: who offers what, and what we offer. Source: services.md §5."""
 
+from typing import Self
 from urllib.parse import urlencode
 
 import msgspec
@@ -14,17 +15,32 @@ from skywire.errors import (
     Unavailable,
 )
 from skywire.transport.discovery import Requests
-from skywire.wire.service import VISOR, Service, parse_address
+from skywire.wire.service import VISOR, Geo, Info, Service, parse_address
 
 MAX_LISTED = 10_000  # services taken from one answer
 
 
-class _Listed(msgspec.Struct):
+class ListedService(msgspec.Struct, frozen=True, omit_defaults=True):
     """Lenient where `Service` is strict: others may send keys we do not know."""
 
-    address: str = ""
+    address: str = ""  # "<pk>:<port>"
     type: str = ""
+    geo: Geo | None = None
+    display_node_ip: bool = False
     version: str = ""
+    local_ips: tuple[str, ...] | None = None
+    info: Info | None = None
+
+    def dump(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def load(cls, raw: bytes) -> Self:
+        """Raises InvalidValue."""
+        try:
+            return msgspec.json.decode(raw, type=cls)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidValue(f"no service of a service discovery: {error}") from error
 
 
 class _Error(msgspec.Struct):
@@ -37,10 +53,10 @@ class ServiceDirectory:
     def __init__(self, session: Requests) -> None:
         self._session = session
 
-    async def find(
+    async def listed(
         self, kind: str, *, quantity: int = 0, country: str = "", version: str = ""
-    ) -> list[tuple[PubKey, int]]:
-        """Key and port of each; with `quantity` so many of them at random."""
+    ) -> list[ListedService]:
+        """What is known of each; with `quantity` so many of them at random."""
         asked = {"type": kind, "country": country, "version": version}
         if quantity > 1:
             asked["quantity"] = str(quantity)
@@ -49,11 +65,17 @@ class ServiceDirectory:
         if status != 200:
             raise _refused(status, answer, f"list of {kind}")
         try:
-            listed = msgspec.json.decode(answer, type=list[_Listed] | None) or []
+            found = msgspec.json.decode(answer, type=list[ListedService] | None) or []
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteProtocolError(f"service discovery: no list: {error}") from error
+        return found[:MAX_LISTED]
+
+    async def find(
+        self, kind: str, *, quantity: int = 0, country: str = "", version: str = ""
+    ) -> list[tuple[PubKey, int]]:
+        """Key and port of each."""
         found = []
-        for service in listed[:MAX_LISTED]:
+        for service in await self.listed(kind, quantity=quantity, country=country, version=version):
             try:
                 found.append(parse_address(service.address))
             except InvalidValue:

@@ -68,6 +68,7 @@ def summary(visor: "Visor", load: LoadStats) -> Summary:
         persistent_transports=visor.persistent_transports(),
         public_autoconnect=config.transport.public_autoconnect,
         is_public=config.is_public,
+        reward_address=visor.reward.get(),
         build_tag="python",
         config_version=config.version,
         load=load,

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.operations import operation
-from skywire.visor import shown
+from skywire.visor import settings, shown
 from skywire.visor.types import RouteGroupInfo
-from skywire.wire.gob_types import BYTES, DURATION, INT, PUBKEY, UINT32, Go, Slice
+from skywire.wire.gob_types import BYTES, DURATION, INT, PUBKEY, UINT16, UINT32, Go, Slice
+from skywire.wire.rule import Rule
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
@@ -38,6 +39,12 @@ async def routing_rule(visor: "Visor", id: Annotated[int, UINT32]) -> bytes:
     return visor.routes.router.rules.get(id).rule.encode()
 
 
+@operation(rpc="SaveRoutingRule", http="POST /visors/{pk}/routes")
+async def save_routing_rule(visor: "Visor", rule: bytes) -> None:
+    """Add a rule, or replace the one with its id; it dies when nothing follows it."""
+    visor.routes.router.rules.save([Rule.parse(rule)])
+
+
 @operation(rpc="RemoveRoutingRule", http="DELETE /visors/{pk}/routes/{rid}")
 async def remove_routing_rule(visor: "Visor", id: Annotated[int, UINT32]) -> None:
     """Remove a rule: what follows it stops here. An unknown one is no error, as in Go."""
@@ -49,6 +56,12 @@ async def route_groups(visor: "Visor") -> list[RouteGroupInfo]:
     """The ends of routes that are here."""
     types = {str(link.id): link.type for link in visor.transports.links}
     return [shown.route_group(group, types) for group in visor.routes.router.groups]
+
+
+@operation(rpc="SetMinHops", http="POST /visors/{pk}/min-hops")
+async def set_min_hops(visor: "Visor", hops: Annotated[int, UINT16]) -> None:
+    """Have new routes lead over at least so many transports; in the config file, too."""
+    settings.set_min_hops(visor, hops)
 
 
 @operation(rpc="DialPing")

@@ -1,14 +1,15 @@
 """What a visor does with its transports. Source: visor.md §3.2, hypervisor.md §6.1."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 from uuid import UUID as Uuid
 
 from skywire.crypto.keys import NULL_KEY, PubKey
-from skywire.errors import DialFailed, InvalidValue, NotFound
+from skywire.errors import DialFailed, InvalidValue, NotFound, Unavailable
 from skywire.operations import operation
-from skywire.visor import shown
+from skywire.visor import settings, shown
 from skywire.visor.types import PersistentTransport, TransportSummary
 from skywire.wire.gob_types import (
     BOOL,
@@ -19,19 +20,23 @@ from skywire.wire.gob_types import (
     PUBKEY,
     STRING,
     UUID,
+    Array,
     Go,
     Pointer,
     Slice,
 )
-from skywire.wire.transport import USER
+from skywire.wire.transport import USER, Entry
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
+ASK_LIMIT = 15.0  # seconds for the transport discovery
 ADD_LIMIT = 20.0  # seconds, whatever time-out is asked for
 MAX_LABEL = 64  # characters
 MAX_PERSISTENT = 1024
 NOT_FOUND = "not found"
+
+_Told = TypeVar("_Told")
 
 
 @dataclass(slots=True)
@@ -69,6 +74,23 @@ class TransportFigures:
     bandwidth: Annotated[float, Go("Bandwidth", FLOAT)] = 0.0  # bytes/s
     bandwidth_age_s: Annotated[float, Go("BandwidthAge", FLOAT)] = 0.0
     queued: Annotated[int, Go("Queued", INT)] = 0  # bytes
+
+
+@dataclass(slots=True)
+class ListedTransport:
+    """As the transport discovery lists it; the keys are in order."""
+
+    GO_NAME: ClassVar[str] = "Entry"
+    t_id: Annotated[Uuid, Go("ID", UUID)] = NULL_UUID
+    edges: Annotated[list[PubKey], Go("Edges", Array(PUBKEY, 2))] = field(
+        default_factory=lambda: [NULL_KEY, NULL_KEY]
+    )
+    type: Annotated[str, Go("Type", STRING)] = ""
+    label: Annotated[str, Go("Label", STRING)] = ""
+
+    @classmethod
+    def of(cls, entry: Entry) -> "ListedTransport":
+        return cls(entry.id, list(entry.edges), entry.type, entry.label)
 
 
 Summaries = Annotated[list[TransportSummary], Slice(Pointer(TransportSummary))]
@@ -155,6 +177,30 @@ async def transport_figures(visor: "Visor") -> list[TransportFigures]:
     ]
 
 
+@operation(rpc="DiscoverTransportsByPK")
+async def transports_of(
+    visor: "Visor", pk: Annotated[PubKey, PUBKEY]
+) -> Annotated[list[ListedTransport], Slice(Pointer(ListedTransport))]:
+    """The transports of a visor, as the transport discovery lists them."""
+    found = await _ask_discovery(visor.transports.discovery.of_edge(pk))
+    return [ListedTransport.of(entry) for entry in found]
+
+
+@operation(rpc="DiscoverTransportByID")
+async def listed_transport(visor: "Visor", id: Annotated[Uuid, UUID]) -> ListedTransport:
+    """One transport, as the transport discovery lists it."""
+    return ListedTransport.of(await _ask_discovery(visor.transports.discovery.entry(id)))
+
+
+async def _ask_discovery(question: Awaitable[_Told]) -> _Told:
+    try:
+        async with asyncio.timeout(ASK_LIMIT):
+            return await question
+    except TimeoutError:
+        text = f"transport discovery: no answer within {ASK_LIMIT:g} s"
+        raise Unavailable(text) from None
+
+
 @operation(rpc="GetPersistentTransports", http="GET /visors/{pk}/persistent-transports")
 async def persistent_transports(visor: "Visor") -> list[PersistentTransport]:
     """The transports that are opened again whenever they are missing."""
@@ -169,3 +215,9 @@ async def set_persistent_transports(
     if len(request) > MAX_PERSISTENT:
         raise InvalidValue(f"{len(request)} transports: expected at most {MAX_PERSISTENT}")
     visor.set_persistent_transports(request)
+
+
+@operation(rpc="SetPublicAutoconnect", http="PUT /visors/{pk}/public-autoconnect")
+async def set_public_autoconnect(visor: "Visor", wanted: bool) -> None:
+    """Keep transports to some public visors, or no longer; in the config file, too."""
+    await settings.set_public_autoconnect(visor, wanted)

@@ -78,6 +78,10 @@ class Routes:
     def _own(self) -> list[Entry]:
         return [link.signed.entry for link in self._transports.links]
 
+    def set_min_hops(self, hops: int) -> None:
+        """For routes dialled from now on."""
+        self.router.set_bounds(Bounds(hops, MAX_HOPS))
+
     # The carrier of `appkit.network.Network`
 
     @property

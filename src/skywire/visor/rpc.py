@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 from skywire.operations import Operation, operations
 from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
-from skywire.visor import ops_fetch, ops_info, ops_routes, ops_terminals, ops_transports
+from skywire.visor import (
+    ops_fetch,
+    ops_info,
+    ops_reward,
+    ops_routes,
+    ops_services,
+    ops_terminals,
+    ops_transports,
+)
 from skywire.visor.go_types import SERVICE, go_type, go_types
 
 if TYPE_CHECKING:
@@ -15,7 +23,9 @@ if TYPE_CHECKING:
 OPERATIONS = (
     ops_fetch,
     ops_info,
+    ops_reward,
     ops_routes,
+    ops_services,
     ops_terminals,
     ops_transports,
 )  # modules whose operations are served

@@ -74,6 +74,8 @@ def route_group_of(consume: Rule, forward: Rule) -> RouteGroupInfo:
         fwd_rule_id=forward.key_route_id,
         desc=_descriptor(consume.descriptor),
         fwd_next_tp_id=str(forward.next_transport_id),
+        consume_rule=consume.encode(),
+        fwd_rule=forward.encode(),
     )
 
 

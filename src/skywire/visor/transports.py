@@ -68,6 +68,8 @@ class Transports:
         self._stcpr_port: Callable[[], int] = lambda: 0
         self._behind: UnlessSymmetric | None = None
         self.listing: SignedSession | None = None  # with the transport discovery
+        self.discovery: TransportDiscovery = Unlisted()
+        self.min_hops = config.routing.min_hops  # of routes that are prepared for
         self.manager: TransportManager
         self.persistent: PersistentTransports
 
@@ -76,15 +78,14 @@ class Transports:
         config = self._config
         identity = Identity.of(config.pk, config.sk)
         url = config.transport.discovery
-        discovery: TransportDiscovery = Unlisted()
         if url:
             self.listing = await self._services.session("transport.discovery", url)
-            discovery = TransportDiscoveryClient(self.listing)
+            self.discovery = TransportDiscoveryClient(self.listing)
         self._add_dmsg()
         self._add_stcp(identity)
         await self._add_resolved(identity)
         networks = [served.network for served in self._served]
-        self.manager = TransportManager(identity, networks, discovery)
+        self.manager = TransportManager(identity, networks, self.discovery)
         wanted = [Wanted(each.pk, each.type) for each in config.persistent_transports]
         self.persistent = PersistentTransports(self.manager, wanted)
         await self._stack.enter_async_context(self.manager)
@@ -173,11 +174,19 @@ class Transports:
             yield Module("transport setup", self._serve_setup)
         if config.transport.log_store.type == "file":
             yield Module("transport log", self._keep_log)
-        if config.launcher.service_discovery and config.transport.address_resolver:
+        if self.autoconnect_module is not None:
             if config.transport.public_autoconnect:
-                yield Module("public autoconnect", self._autoconnect)
+                yield self.autoconnect_module
             if config.is_public:
                 yield Module("public visor", self._be_public, awaited=False)
+
+    @property
+    def autoconnect_module(self) -> Module | None:
+        """None when the config names no services to ask; it can be started and stopped."""
+        config = self._config
+        if not (config.launcher.service_discovery and config.transport.address_resolver):
+            return None
+        return Module("public autoconnect", self._autoconnect)
 
     def _watch(self, served: _Served) -> Part:
         async def watch(report: Report) -> None:
@@ -252,8 +261,7 @@ class Transports:
 
     async def prepare(self, remote: PubKey) -> None:
         """Have a transport to `remote`, if one can be opened: a route over it is the shortest."""
-        routing = self._config.routing
-        if not routing.automatic_transports or routing.min_hops > 1:
+        if not self._config.routing.automatic_transports or self.min_hops > 1:
             return
         if self.manager.links_to(remote):
             return

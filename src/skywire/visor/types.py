@@ -13,6 +13,7 @@ from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.wire import gob
 from skywire.wire.gob_types import (
     BOOL,
+    BYTES,
     DURATION,
     FLOAT,
     INT,
@@ -222,7 +223,12 @@ class Hop:
 
 @dataclass(slots=True)
 class RouteGroupInfo:
-    """2026's form; the one of 2024 has other fields and was never seen with content."""
+    """2026's form, with 2024's two fields, the encoded rules, behind it.
+
+    So either receiver finds what it knows: structs without a common field would be an error (§6.2).
+    """
+
+    NOT_JSON: ClassVar[frozenset[str]] = frozenset({"consume_rule", "fwd_rule"})
 
     consume_rule_id: Annotated[int, Go("ConsumeRuleID", UINT32)] = 0
     fwd_rule_id: Annotated[int, Go("FwdRuleID", UINT32)] = 0
@@ -232,6 +238,8 @@ class RouteGroupInfo:
     fwd_next_tp_id: Annotated[str, Go("FwdNextTpID", STRING)] = ""
     initiator: Annotated[bool, Go("Initiator", BOOL)] = False
     hops: Annotated[list[Hop], Go("Hops", Slice(Hop))] = field(default_factory=list)
+    consume_rule: Annotated[bytes, Go("ConsumeRule", BYTES)] = b""  # 2024, both
+    fwd_rule: Annotated[bytes, Go("FwdRule", BYTES)] = b""
 
 
 @dataclass(slots=True)
@@ -327,13 +335,18 @@ def to_json(value: Any) -> Any:
         return value._asdict()
     if isinstance(value, list):
         return [to_json(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): to_json(part) for key, part in value.items()}
     if not is_dataclass(value):
         return value
     omit: frozenset[str] = getattr(value, "OMIT_EMPTY", frozenset())
+    hidden: frozenset[str] = getattr(value, "NOT_JSON", frozenset())
     flatten: str = getattr(value, "FLATTEN", "")
     result: dict[str, Any] = {}
     for one in fields(value):
         part = getattr(value, one.name)
+        if one.name in hidden:
+            continue
         if one.name == flatten:
             result |= to_json(part)
         elif part or isinstance(part, LogEntry) or one.name not in omit:

@@ -37,6 +37,8 @@ from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import serve_local
 from skywire.visor.modules import Module, Modules, Part
 from skywire.visor.pings import Pings
+from skywire.visor.remote_rpc import RemoteRpc
+from skywire.visor.reward import RewardAddress
 from skywire.visor.routes import Routes
 from skywire.visor.rpc import rpc_server
 from skywire.visor.services import Services
@@ -85,6 +87,7 @@ class Visor:
         self._rpc: RpcServer = rpc_server(self)
         self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
         self.fetching = Fetching(lambda pk, port: self.dmsg.dial(pk, port))
+        self.reward = RewardAddress(file.config.local_path)
         self.remote_visors: Callable[[], list[PubKey]] | None = None  # those of our hypervisor
 
     @property
@@ -190,8 +193,19 @@ class Visor:
             terminals = await enter(Terminals(config.pty, dmsg, network, admitted))
             parts.terminals = terminals
             found += terminals.modules()
+        found += RemoteRpc(self._rpc, network, self._admits).modules()
         found += self._links.modules(pk for pk in config.hypervisors if pk != self.pk)
         return found + self._more
+
+    def _admits(self, pk: PubKey) -> bool:
+        """Whether `pk` may call the operations from afar."""
+        if self.terminals is not None:
+            return pk in self.terminals.host.whitelist
+        return pk == self.pk or pk in self.config.hypervisors
+
+    def connect_to_hypervisor(self, pk: PubKey) -> None:
+        """From now on, for as long as the visor runs."""
+        self.modules.start_all(self._links.modules([pk]))
 
     # What the operations ask for.
 

@@ -1,0 +1,88 @@
+"""What the services of the deployment tell, asked by the visor. Source: visor.md §3.2."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+from urllib.parse import urlencode
+
+from skywire.crypto.keys import PubKey
+from skywire.errors import NotSupported, Unavailable
+from skywire.operations import operation
+from skywire.transport.service_directory import ListedService, ServiceDirectory
+from skywire.visor.services import Services
+from skywire.wire.gob_types import STRING, Go, Marshaller, Slice
+from skywire.wire.service import PROXY, VPN
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+ASK_LIMIT = 15.0  # seconds for one service's answer
+
+SERVICE = Marshaller("servicedisc.Service", ListedService.dump, ListedService.load, ListedService())
+Listed = Annotated[list[ListedService], Slice(SERVICE)]
+
+
+@dataclass(slots=True)
+class FilterServersIn:
+    """Empty ones let all through; the country is a code."""
+
+    GO_NAME: ClassVar[str] = "FilterServersIn"
+    version: Annotated[str, Go("Version", STRING)] = ""
+    country: Annotated[str, Go("Country", STRING)] = ""
+
+
+@operation(rpc="VPNServers")
+async def vpn_servers(visor: "Visor", request: FilterServersIn) -> Listed:
+    """The VPN servers that the service discovery lists."""
+    return await _listed(visor, VPN, request)
+
+
+@operation(rpc="ProxyServers")
+async def proxy_servers(visor: "Visor", request: FilterServersIn) -> Listed:
+    """The SOCKS proxies that the service discovery lists."""
+    return await _listed(visor, PROXY, request)
+
+
+async def _listed(visor: "Visor", kind: str, request: FilterServersIn) -> list[ListedService]:
+    key, url = "launcher.service_discovery", visor.config.launcher.service_discovery
+    if not url:
+        raise NotSupported(f"this visor has no service discovery: its config has no {key}")
+    try:
+        async with asyncio.timeout(ASK_LIMIT), visor.services.temporary(key, url) as session:
+            directory = ServiceDirectory(session)
+            return await directory.listed(kind, version=request.version, country=request.country)
+    except TimeoutError:
+        raise Unavailable(f"{key}: {url} does not answer within {ASK_LIMIT:g} s") from None
+
+
+@operation(rpc="FetchUptimeTrackerData")
+async def uptime_data(visor: "Visor", pk: str) -> bytes:
+    """How long visors were online, as JSON: one's with its key, everybody's with none."""
+    if pk:
+        PubKey.parse(pk)
+    key, url = _tracker(visor)
+    return await _uptimes(visor.services, key, url, pk)
+
+
+def _tracker(visor: "Visor") -> tuple[str, str]:
+    """The uptime tracker; the transport discovery, which takes its place, when there is none."""
+    tracker, config = visor.config.uptime_tracker, visor.config.transport
+    if tracker is not None and tracker.addr:
+        return "uptime_tracker.addr", tracker.addr
+    if not config.discovery:
+        raise NotSupported(
+            "this visor's config has neither uptime_tracker.addr nor transport.discovery"
+        )
+    return "transport.discovery", config.discovery
+
+
+async def _uptimes(services: Services, key: str, url: str, pk: str) -> bytes:
+    query = urlencode({"v": "v2"} | ({"visors": pk} if pk else {}))
+    try:
+        async with asyncio.timeout(ASK_LIMIT), services.temporary(key, url) as session:
+            status, answer = await session.plain("GET", f"/uptimes?{query}")
+    except TimeoutError:
+        raise Unavailable(f"{key}: {url} does not answer within {ASK_LIMIT:g} s") from None
+    if status != 200:
+        raise Unavailable(f"{key}: {url} refuses the uptimes (status {status})")
+    return answer
