@@ -6,7 +6,7 @@ The same application answers on TCP and on a dmsg port; the connector gives the 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from aiohttp import BaseConnector, ClientConnectionError, ClientRequest, ClientTimeout, web
@@ -171,20 +171,23 @@ class _FirstHead(asyncio.Protocol):
             self._timer.cancel()
 
 
-def target_of(url: URL, scheme: str = DMSG_SCHEME) -> tuple[PubKey, int]:
+def target_of(url: URL, schemes: Collection[str] = (DMSG_SCHEME,)) -> tuple[PubKey, int]:
     """Key and port of a `dmsg://<pk>[:port]/…` URL. Raises InvalidValue."""
     port = url.explicit_port if url.explicit_port is not None else DMSG_HTTP
-    if url.scheme != scheme or not url.host:
+    if url.scheme not in schemes or not url.host:
+        scheme = next(iter(schemes))
         raise InvalidValue(
             f'"{url}" is no {scheme} URL: expected {scheme}://<public key>[:port]/path'
         )
     if not 0 < port < 65536:
-        raise InvalidValue(f'{scheme} port {port} in "{url}" is out of range: expected 1 to 65535')
+        raise InvalidValue(
+            f'{url.scheme} port {port} in "{url}" is out of range: expected 1 to 65535'
+        )
     return PubKey.parse(url.host), port
 
 
 class StreamConnector(BaseConnector):
-    """For `aiohttp.ClientSession(connector=StreamConnector(open))`; `open` gives a stream for a URL.
+    """For `aiohttp.ClientSession(connector=…)`; `open` gives a stream for a URL.
 
     Errors of `open` (DialFailed, NotFound, …) come out of the request as they are.
     `keep_alive=False` opens one stream per request.
@@ -242,9 +245,19 @@ class DmsgConnector(StreamConnector):
     """For `aiohttp.ClientSession(connector=DmsgConnector(client.dial))` and `dmsg://` URLs.
 
     The Host header is the URL's authority: `<pk>:<port>`, or the bare key when no port is given.
+    Other `schemes` may mean the same; another network has another connector, as streams are kept
+    by host and port.
     """
 
-    allowed_protocol_schema_set = frozenset({"dmsg"})
-
-    def __init__(self, dial: Dial, *, keep_alive: bool = True, limit: int = 100) -> None:
-        super().__init__(lambda url: dial(*target_of(url)), keep_alive=keep_alive, limit=limit)
+    def __init__(
+        self,
+        dial: Dial,
+        *,
+        keep_alive: bool = True,
+        limit: int = 100,
+        schemes: Collection[str] = (DMSG_SCHEME,),
+    ) -> None:
+        super().__init__(
+            lambda url: dial(*target_of(url, schemes)), keep_alive=keep_alive, limit=limit
+        )
+        self.allowed_protocol_schema_set = frozenset(schemes)
