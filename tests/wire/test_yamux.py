@@ -15,6 +15,7 @@ from skywire.wire.yamux import (
     BACKLOG,
     DATA,
     FIN,
+    GRANT_AT,
     HEADER_SIZE,
     PING,
     RST,
@@ -218,7 +219,7 @@ def test_any_sequence_of_frames_is_taken_or_refused(
     assert server.session._backlog == 0
 
 
-def test_the_window_limits_the_sender_and_is_granted_in_quarters() -> None:
+def test_the_window_limits_the_sender_and_is_granted_in_parts() -> None:
     client, server = ends()
     stream = client.session.open()
     recorder = Recorder(stream)
@@ -228,12 +229,12 @@ def test_the_window_limits_the_sender_and_is_granted_in_quarters() -> None:
     server.feed(client.take())
     other = server.session.streams[1]
     assert server.take() == pack_header(0, WINDOW_UPDATE, ACK, 1, 0)
-    other.consume(WINDOW // 4 - 1)
+    other.consume(GRANT_AT - 1)
     assert server.take() == b""
     other.consume(1)
     client.feed(server.take())
     assert recorder.opened == 1
-    assert stream.send(bytes(WINDOW)) == WINDOW // 4
+    assert stream.send(bytes(WINDOW)) == GRANT_AT
 
 
 def test_data_beyond_the_window_ends_the_session() -> None:

@@ -80,35 +80,48 @@ class Opener:
 
         Raises RemoteProtocolError, after which the stream must be given up.
         """
-        if self._rest:
-            data = self._rest + data
-        view = memoryview(data)
-        size = len(view)
         plain = []
-        position = 0
         last, decrypt = self._last, self._aead.open
-        while size - position >= 2:
-            length = (view[position] << 8) | view[position + 1]
-            if not MIN_LENGTH <= length <= MAX_LENGTH:
-                raise RemoteProtocolError(
-                    f"noise frame of {length} bytes, expected {MIN_LENGTH} to {MAX_LENGTH}"
-                )
-            end = position + 2 + length
-            if end > size:
-                break
-            (number,) = _nonce.unpack_from(view, position + 2)
-            if number <= last:
-                raise RemoteProtocolError(
-                    f"received decryption nonce ({number}) is not larger than previous ({last})"
-                )
-            if number != last + 1 and not self._gaps:
-                raise RemoteProtocolError(f"noise frame {last + 1} was lost: {number} came")
-            last = self._last = number  # remembered before authentication, as the reference does
-            if text := decrypt(number, view[position + HEADER_SIZE : end]):
-                plain.append(text)
-            position = end
-        self._rest = bytes(view[position:])
+        for view in self._pieces(data):
+            size = len(view)
+            position = 0
+            while size - position >= 2:
+                end = position + 2 + _length(view, position)
+                if end > size:
+                    break
+                (number,) = _nonce.unpack_from(view, position + 2)
+                if number <= last:
+                    raise RemoteProtocolError(
+                        f"received decryption nonce ({number}) is not larger than previous ({last})"
+                    )
+                if number != last + 1 and not self._gaps:
+                    raise RemoteProtocolError(f"noise frame {last + 1} was lost: {number} came")
+                last = self._last = number  # before authentication, as the reference does
+                if text := decrypt(number, view[position + HEADER_SIZE : end]):
+                    plain.append(text)
+                position = end
+            self._rest = bytes(view[position:])
         return plain
+
+    def _pieces(self, data: bytes | memoryview) -> tuple[memoryview, ...]:
+        """`data` with what waits in front of it; what comes behind that frame is not copied."""
+        view, rest = memoryview(data), self._rest
+        if not rest:
+            return (view,)
+        if len(rest) + len(view) <= MAX_FRAME:
+            return (memoryview(rest + view),)
+        head = rest if len(rest) >= 2 else rest + view[: 2 - len(rest)]
+        missing = 2 + _length(head, 0) - len(rest)
+        return memoryview(rest + view[:missing]), view[missing:]
+
+
+def _length(data: bytes | memoryview, position: int) -> int:
+    length = (data[position] << 8) | data[position + 1]
+    if not MIN_LENGTH <= length <= MAX_LENGTH:
+        raise RemoteProtocolError(
+            f"noise frame of {length} bytes, expected {MIN_LENGTH} to {MAX_LENGTH}"
+        )
+    return length
 
 
 class ObjectCipher:

@@ -22,8 +22,9 @@ from skywire.errors import LocalProtocolError, RemoteProtocolError, Unavailable
 HEADER_SIZE = 12
 WINDOW = 262_144  # bytes per stream and direction, initial and maximum
 # A window update goes out once this much was consumed. Go waits for half a window; with a relay in
-# between, whose two windows fill one after the other, a quarter moves about a tenth more.
-GRANT_AT = WINDOW // 4
+# between, whose two windows fill one after the other, a quarter moves about a tenth more, and an
+# eighth keeps one stream from standing still on an event loop that writes at the end of its turn.
+GRANT_AT = WINDOW // 8
 BACKLOG = 256  # own streams not acknowledged yet; further opens are refused
 MAX_STREAMS = 4096  # per session, both directions; a further SYN is answered RST
 PING_INTERVAL = 30.0  # seconds between keep-alive pings
