@@ -126,6 +126,18 @@ class DmsgClient:
         session = self._sessions.get(server)
         return session.yamux.round_trip if session is not None else None
 
+    @property
+    def session_ports(self) -> list[int]:
+        """Local TCP ports of the sessions."""
+        transports = [session.transport for session in self._sessions.values() if session.is_open]
+        names = [one.get_extra_info("sockname") for one in transports if one is not None]
+        return [name[1] for name in names if name]
+
+    @property
+    def stream_ports(self) -> list[int]:
+        """Our dmsg ports that are in use: we listen on them, or have dialled from them."""
+        return self._ports.in_use
+
     def drop_sessions(self) -> None:
         """Cut all sessions, streams included, as a network failure would; they come back."""
         for session in list(self._sessions.values()):

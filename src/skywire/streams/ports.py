@@ -96,6 +96,11 @@ class PortTable(Generic[AnyStream]):
     def listener(self, port: int) -> PortListener[AnyStream] | None:
         return self._listeners.get(port)
 
+    @property
+    def in_use(self) -> list[int]:
+        """In order."""
+        return sorted(self._ephemeral | set(self._listeners))
+
     def forget(self, port: int) -> None:
         self._listeners.pop(port, None)
 

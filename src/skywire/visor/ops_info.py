@@ -4,9 +4,12 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from skywire.crypto.keys import PubKey
+from skywire.errors import Unavailable
 from skywire.operations import operation
+from skywire.visor import ports_shown, settings
 from skywire.visor.load import load_stats
-from skywire.visor.types import HealthInfo, Overview, Summary
+from skywire.visor.ports_shown import PortDetail
+from skywire.visor.types import HealthInfo, LoadStats, Overview, Summary
 from skywire.wire.gob_types import PUBKEY, Slice
 
 if TYPE_CHECKING:
@@ -41,6 +44,32 @@ async def uptime(visor: "Visor") -> float:
 async def remote_visors(visor: "Visor") -> list[str]:
     """Keys of the visors that are connected to this one's hypervisor."""
     return [str(pk) for pk in visor.remote_visors()] if visor.remote_visors is not None else []
+
+
+@operation(rpc="Ports", http="GET /visors/{pk}/ports")
+async def ports(visor: "Visor") -> dict[str, PortDetail]:
+    """The ports that are open on this visor, by what they are for."""
+    return ports_shown.ports(visor)
+
+
+@operation(rpc="IsDMSGClientReady")
+async def is_dmsg_ready(visor: "Visor") -> bool:
+    """Whether this visor is connected to dmsg; if not, it is an error."""
+    if not visor.dmsg.sessions:
+        raise Unavailable("dmsg client is not ready")
+    return True
+
+
+@operation(rpc="HostStats", http="GET /visors/{pk}/host-stats")
+async def host_stats(visor: "Visor") -> LoadStats:
+    """How busy the machine of this visor is."""
+    return await asyncio.to_thread(load_stats)
+
+
+@operation(rpc="AddHypervisor")
+async def add_hypervisor(visor: "Visor", pk: PubKey) -> None:
+    """Let another visor control this one, from now on and in the config file, too."""
+    settings.add_hypervisor(visor, pk)
 
 
 @operation(rpc="AddPtyWhitelist")

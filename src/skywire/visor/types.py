@@ -33,6 +33,8 @@ from skywire.wire.gob_types import (
     Slice,
 )
 
+STOPPED, RUNNING, ERRORED, STARTING = range(4)  # states of an app
+
 
 @dataclass(slots=True)
 class BuildInfo:
