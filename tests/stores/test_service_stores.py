@@ -1,8 +1,7 @@
 """The contracts of the deployment's services' stores, on every backend that keeps them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given
@@ -10,13 +9,12 @@ from hypothesis import strategies as st
 
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
-from skywire.errors import Conflict, InvalidValue, NotSupported, Unavailable
+from skywire.errors import Conflict, InvalidValue, Unavailable
 from skywire.stores.engine import array, items
 from skywire.stores.open import Stores, open_stores
 from skywire.wire.resolver import STCPR, SUDPH, Binding
 from skywire.wire.service import Geo, Service
 from skywire.wire.transport import Entry
-from tests.stores.conftest import BACKENDS, REDIS, url_of
 
 SHORT = 0.05  # seconds of life
 LONG = 60.0
@@ -165,20 +163,6 @@ async def test_nonces_count_per_service_and_key(stores: Stores) -> None:
 # Services
 
 
-@pytest.fixture(params=[backend for backend in BACKENDS if backend is not REDIS])
-async def service_stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
-    opened = await open_stores(url_of(request, tmp_path))
-    yield opened
-    await opened.close()
-
-
-async def test_services_are_not_kept_in_redis(empty_redis: str) -> None:
-    stores = await open_stores(empty_redis)
-    with pytest.raises(NotSupported, match="not in Redis"):
-        stores.services()
-    await stores.close()
-
-
 def service(number: int, kind: str = "vpn", port: int = 44, **fields: object) -> Service:
     return Service(f"{key(number)}:{port}", kind, **fields)  # type: ignore[arg-type]
 
@@ -192,8 +176,8 @@ FULL = service(
 )
 
 
-async def test_a_service_is_found_as_it_was_put(service_stores: Stores) -> None:
-    store = service_stores.services()
+async def test_a_service_is_found_as_it_was_put(stores: Stores) -> None:
+    store = stores.services()
     assert await store.put(FULL, LONG) == FULL
     assert await store.service(key(1), "vpn") == FULL
     assert await store.service(key(1), "visor") is None
@@ -205,8 +189,8 @@ async def test_a_service_is_found_as_it_was_put(service_stores: Stores) -> None:
     assert await store.services("vpn", version="v1.3.29", country="DE") == []
 
 
-async def test_key_and_type_are_unique_and_the_port_stays(service_stores: Stores) -> None:
-    store = service_stores.services()
+async def test_key_and_type_are_unique_and_the_port_stays(stores: Stores) -> None:
+    store = stores.services()
     await store.put(service(1, port=1), LONG)
     assert await store.put(service(1, port=2, version="v2"), LONG) == service(
         1, port=1, version="v2"
@@ -218,8 +202,8 @@ async def test_key_and_type_are_unique_and_the_port_stays(service_stores: Stores
     assert len(await store.services("skysocks")) == 1
 
 
-async def test_an_expired_service_is_never_listed(service_stores: Stores) -> None:
-    store = service_stores.services()
+async def test_an_expired_service_is_never_listed(stores: Stores) -> None:
+    store = stores.services()
     await store.put(service(1, port=1), SHORT)
 
     async def gone() -> bool:
@@ -230,7 +214,9 @@ async def test_an_expired_service_is_never_listed(service_stores: Stores) -> Non
     assert await store.delete(key(1), "vpn") is False
     await store.put(service(1, port=1), SHORT)
     await until(gone)
+    await store.sweep()
     assert await store.put(service(1, port=2), LONG) == service(1, port=2)  # a new record
+    assert await store.services("vpn") == [service(1, port=2)]
     assert await store.sweep() == 0
 
 

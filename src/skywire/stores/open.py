@@ -66,10 +66,7 @@ def _sqlite_path(url: str) -> str:
 
 
 class Stores(Protocol):
-    """The stores of a deployment's services in one database; closing this closes them all.
-
-    Raises NotSupported for what is not kept in this kind of database.
-    """
+    """The stores of a deployment's services in one database; closing this closes them all."""
 
     def transports(self) -> TransportStore: ...
 
@@ -156,7 +153,9 @@ class RedisStores:
         return RedisBindingStore(self._client, self._name)
 
     def services(self) -> ServiceStore:
-        raise NotSupported("services are kept in SQLite or PostgreSQL, not in Redis")
+        from skywire.stores.redis_services import RedisServiceStore
+
+        return RedisServiceStore(self._client, self._name)
 
     def nonces(self, service: str) -> NonceStore:
         from skywire.stores.redis_services import RedisNonceStore

@@ -6,9 +6,14 @@
     transport-discovery:transport:<uuid>         STRING  a transport's JSON; its lease is the key's
     transport-discovery:edge:<pk hex>            SET     of transport ids
     transport-discovery:transports               SET     of transport ids
+    service-discovery:service:<type>:<pk hex>    HASH    address, and record: the service's JSON
+                                                         without it; its lease is the key's
+    service-discovery:type:<type>                ZSET    of keys, hex, in the order of their coming
+    service-discovery:number                     STRING  how many have come
 
 The names of bindings and nonces are the reference's (services.md §1.3, §4), so that both may work
-on one database; it has no lease there. Those of transports are ours: its names of 2026 are unknown.
+on one database; it has no lease there. The others are ours: those of 2026 are unknown, and in 2024
+transports and services were in PostgreSQL only.
 """
 
 import logging
@@ -16,18 +21,21 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from redis.asyncio import Redis
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import Conflict, InvalidValue
 from skywire.stores.redis import BATCH, as_bytes, batches, translated
 from skywire.wire.resolver import Binding, parse_binding
+from skywire.wire.service import Geo, Service, parse_address
 from skywire.wire.transport import Entry, encode_list, parse_entry
 
 log = logging.getLogger(__name__)
 
 _TRANSPORTS = "transport-discovery:"
 _ALL = _TRANSPORTS + "transports"
+_SERVICES = "service-discovery:"
 
 # KEYS: the transport, the sets of its edges, the set of all. ARGV: its JSON, its lifetime in ms
 # (0: for ever), its id. Returns 1 when it is new; otherwise its lease is renewed.
@@ -37,6 +45,20 @@ if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1])
 else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 for i = 2, 4 do redis.call('SADD', KEYS[i], ARGV[3]) end
 return new and 1 or 0
+"""
+
+# KEYS: the service, those of its type, the counter. ARGV: address, record, lifetime in ms (0: for
+# ever), public key. Returns the address that is stored: an earlier one stays.
+_PUT = """
+local new = redis.call('EXISTS', KEYS[1]) == 0
+if new then redis.call('HSET', KEYS[1], 'address', ARGV[1]) end
+if new or not redis.call('ZSCORE', KEYS[2], ARGV[4]) then -- a sweep may just have taken it out
+  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[4])
+end
+redis.call('HSET', KEYS[1], 'record', ARGV[2])
+if ARGV[3] == '0' then redis.call('PERSIST', KEYS[1])
+else redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+return redis.call('HGET', KEYS[1], 'address')
 """
 
 
@@ -205,6 +227,93 @@ class RedisTransportStore(_Shared):
             if gone:
                 removed += await self._client.srem(group, *gone)
         return removed
+
+
+class RedisServiceStore(_Shared):
+    """See `contracts.ServiceStore`."""
+
+    def __init__(self, client: "Redis", name: str) -> None:
+        super().__init__(client, name)
+        self._put = client.register_script(_PUT)
+
+    async def put(self, service: Service, lifetime: float | None) -> Service:
+        key, _ = parse_address(service.address)
+        record = msgspec.json.encode(msgspec.structs.replace(service, address="", info=None))
+        with translated(self._name):
+            address = await self._put(
+                keys=[_service(service.type, key), _type(service.type), _SERVICES + "number"],
+                args=[service.address, record, _milliseconds(lifetime) or 0, key.hex()],
+            )
+        return msgspec.structs.replace(service, address=address.decode(), info=None)
+
+    async def service(self, key: PubKey, kind: str) -> Service | None:
+        found = await self._records(kind, [key.hex()])
+        return found[0] if found else None
+
+    async def services(self, kind: str, version: str = "", country: str = "") -> list[Service]:
+        with translated(self._name):
+            keys = await self._client.zrange(_type(kind), 0, -1)
+        return [
+            service
+            for service in await self._records(kind, keys)
+            if (not version or service.version == version)
+            and (not country or (service.geo or Geo()).country == country)
+        ]
+
+    async def _records(self, kind: str, keys: Sequence[Any]) -> list[Service]:
+        found = []
+        for batch in batches(keys):
+            with translated(self._name):
+                async with self._client.pipeline(transaction=False) as commands:
+                    for key in batch:
+                        commands.hmget(_service(kind, key), ["address", "record"])
+                    rows = await commands.execute()
+            for address, record in rows:
+                if address is not None:
+                    found += self._parsed(address, record)
+        return found
+
+    def _parsed(self, address: bytes, record: bytes | None) -> list[Service]:
+        try:
+            service = msgspec.json.decode(record or b"", type=Service)
+            return [msgspec.structs.replace(service, address=address.decode())]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.warning("service is unreadable store=%s error=%s", self._name, error)
+            return []
+
+    async def delete(self, key: PubKey, kind: str) -> bool:
+        with translated(self._name):
+            async with self._client.pipeline(transaction=True) as commands:
+                commands.delete(_service(kind, key))
+                commands.zrem(_type(kind), key.hex())
+                removed, _ = await commands.execute()
+        return bool(removed)
+
+    async def sweep(self) -> int:
+        """Take keys whose service is gone out of the lists."""
+        removed = 0
+        with translated(self._name):
+            async for name in self._client.scan_iter(match=f"{_SERVICES}type:*", count=BATCH):
+                kind = name.decode().removeprefix(f"{_SERVICES}type:")
+                for batch in batches(await self._client.zrange(name, 0, -1)):
+                    async with self._client.pipeline(transaction=False) as commands:
+                        for key in batch:
+                            commands.exists(_service(kind, key))
+                        there = await commands.execute()
+                    gone = [key for key, is_there in zip(batch, there, strict=True) if not is_there]
+                    if gone:
+                        removed += await self._client.zrem(name, *gone)
+        return removed
+
+
+def _service(kind: str, key: PubKey | bytes | str) -> str:
+    """`key` as such, or in hexadecimal."""
+    text = key.hex() if isinstance(key, PubKey) else as_bytes(key).decode()
+    return f"{_SERVICES}service:{kind}:{text}"
+
+
+def _type(kind: str) -> str:
+    return f"{_SERVICES}type:{kind}"
 
 
 def _transport(id: UUID | bytes) -> str:
