@@ -28,13 +28,14 @@ from skywire.dmsg.discovery import Directory
 from skywire.errors import InvalidValue, NotSupported
 from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.rpc.server import RpcServer
+from skywire.streams.stream import Stream
 from skywire.transport.persistent import Wanted
 from skywire.visor import description
 from skywire.visor.directory import open_directory
 from skywire.visor.dmsg_parts import DmsgParts
 from skywire.visor.fetching import Fetching
 from skywire.visor.hypervisors import HypervisorLinks
-from skywire.visor.local_rpc import serve_local
+from skywire.visor.local_rpc import LocalRpc
 from skywire.visor.modules import Module, Modules, Part
 from skywire.visor.pings import Pings
 from skywire.visor.remote_rpc import RemoteRpc
@@ -166,9 +167,8 @@ class Visor:
         config, parts, enter = self.config, self.parts, stack.enter_async_context
         found: list[Module] = []
         if config.cli_addr:
-            found.append(
-                Module("rpc", lambda report: serve_local(config.cli_addr, self._rpc, report))
-            )
+            local = LocalRpc(config.cli_addr, self._rpc, self._dial_by_scheme)
+            found.append(Module("rpc", local.serve))
         directory = self._directory
         if directory is None:
             directory = await enter(open_directory(config.dmsg))
@@ -196,6 +196,9 @@ class Visor:
         found += RemoteRpc(self._rpc, network, self._admits).modules()
         found += self._links.modules(pk for pk in config.hypervisors if pk != self.pk)
         return found + self._more
+
+    async def _dial_by_scheme(self, pk: PubKey, port: int, scheme: str) -> Stream:
+        return await self.network.dial_by_scheme(pk, port, scheme)
 
     def _admits(self, pk: PubKey) -> bool:
         """Whether `pk` may call the operations from afar."""
