@@ -105,13 +105,16 @@ class SignedSession:
         *,
         timeout: float = TIMEOUT,
         headers: Mapping[str, str] | None = None,
+        more_headers: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
     ) -> None:
+        """`headers` go with every request, and what `more_headers` answers each time."""
         self.url = url.rstrip("/")
         self._pk = pk
         self._sk = sk
         self._connector = connector
         self._timeout = timeout
-        self._headers = dict(headers or {})  # sent with every request
+        self._headers = dict(headers or {})
+        self._more_headers = more_headers
         self._session: aiohttp.ClientSession | None = None
         self._nonce: int | None = None  # None: to be asked for
         self._turn = asyncio.Lock()
@@ -175,6 +178,8 @@ class SignedSession:
         if self._session is None:
             raise RuntimeError("a SignedSession is to be entered first")
         url = URL(self.url + path, encoded=True)
+        if self._more_headers is not None:
+            headers = {**await self._more_headers(), **headers}
         try:
             async with self._session.request(
                 method, url, data=body or None, headers=headers, allow_redirects=False

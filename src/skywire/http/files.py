@@ -46,6 +46,12 @@ def file_server(root: Path, allowed: Collection[PubKey] = ()) -> web.Application
     return app
 
 
+def find_file(root: Path, wanted: str) -> Path | None:
+    """The regular file that `wanted` names in `root`; None when there is none. Blocks."""
+    found = _find(root.resolve(), wanted)
+    return None if found is None or found.is_directory else found.path
+
+
 def only_keys(allowed: Collection[PubKey]) -> Middleware:
     """Answer 403 to everybody whose authenticated key is not in `allowed`."""
     keys = frozenset(allowed)

@@ -1,6 +1,7 @@
 """Sessions with the services a visor uses, over HTTP or dmsg. Source: visor.md §1, services.md §1.
 
-An URL `dmsg://<pk>:<port>` goes through the visor's own dmsg client.
+An URL `dmsg://<pk>:<port>` goes through the visor's own dmsg client; such a service sees no
+address, so each request says what our public one is.
 """
 
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from skywire.dmsg.client import DmsgClient
 from skywire.errors import InvalidValue
 from skywire.http.auth import SignedSession
 from skywire.http.over_stream import DmsgConnector
+from skywire.visor.public_ip import PublicAddress
 
 SCHEMES = ("http", "https", "dmsg")
 
@@ -25,6 +27,7 @@ class Services:
         self._public = public
         self._secret = secret
         self._dmsg = dmsg
+        self.public_address = PublicAddress(dmsg)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Services":
@@ -51,11 +54,11 @@ class Services:
     async def temporary(self, key: str, url: str) -> AsyncIterator[SignedSession]:
         """The same for a part, which ends it."""
         check_url(key, url)
-        async with (
-            self.connector(url) as connector,
-            SignedSession(url, self._public, self._secret, connector) as session,
-        ):
-            yield session
+        more = self.public_address.headers if url.startswith("dmsg://") else None
+        async with self.connector(url) as connector:
+            session = SignedSession(url, self._public, self._secret, connector, more_headers=more)
+            async with session:
+                yield session
 
 
 def check_url(key: str, url: str) -> None:

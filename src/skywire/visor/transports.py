@@ -29,13 +29,13 @@ from skywire.transport.resolver import AddressResolverClient
 from skywire.transport.setup import TransportGateway
 from skywire.transport.stcp import StcpNetwork
 from skywire.visor.modules import Module, Part, Report
+from skywire.visor.nat import NatWatch, UnlessSymmetric
 from skywire.visor.services import Services
 from skywire.visor.unlisted import Unlisted
 from skywire.wire.service import VISOR, Service
 from skywire.wire.transport import DMSG
 
 if TYPE_CHECKING:
-    from skywire.visor.nat import UnlessSymmetric
     from skywire.wire.stun import Nat
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Transports:
         self._stack = AsyncExitStack()
         self._served: list[_Served] = []
         self._stcpr_port: Callable[[], int] = lambda: 0
-        self._behind: UnlessSymmetric | None = None
+        self._nat = NatWatch(config.stun_servers)
         self.listing: SignedSession | None = None  # with the transport discovery
         self.discovery: TransportDiscovery = Unlisted()
         self.min_hops = config.routing.min_hops  # of routes that are prepared for
@@ -126,7 +126,6 @@ class Transports:
         # Imported here: a visor without a resolver has no need of them.
         from skywire.transport.stcpr import StcprNetwork
         from skywire.transport.sudph import SudphNetwork
-        from skywire.visor.nat import UnlessSymmetric
         from skywire.wire.sudph import resolver_endpoint
 
         resolver = AddressResolverClient(
@@ -151,10 +150,9 @@ class Transports:
             local_addresses=local_addresses,
             port=config.sudph_port,
         )
-        self._behind = UnlessSymmetric(sudph, self._config.stun_servers)
         self._served.append(
             _Served(
-                self._behind,
+                UnlessSymmetric(sudph, self._nat),
                 lambda: sudph.is_bound,
                 lambda: {"sudph_port": str(sudph.port)},
                 awaited=False,
@@ -166,6 +164,7 @@ class Transports:
     def modules(self) -> Iterable[Module]:
         """What to run."""
         config = self._config
+        yield from self._nat.modules()
         for served in self._served:
             name = f"transport {served.network.type}"
             yield Module(name, self._watch(served), awaited=served.awaited)
@@ -280,7 +279,7 @@ class Transports:
     @property
     def nat(self) -> "Nat | None":
         """What is in front of us; None while that is not known."""
-        return None if self._behind is None else self._behind.nat
+        return self._nat.nat
 
     @property
     def links(self) -> list[Link]:

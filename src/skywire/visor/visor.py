@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TypeVar, cast
 
 import msgspec
@@ -34,6 +35,7 @@ from skywire.visor import description
 from skywire.visor.directory import open_directory
 from skywire.visor.dmsg_parts import DmsgParts
 from skywire.visor.fetching import Fetching
+from skywire.visor.forwarding import Forwarding
 from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import LocalRpc
 from skywire.visor.modules import Module, Modules, Part
@@ -42,6 +44,7 @@ from skywire.visor.remote_rpc import RemoteRpc
 from skywire.visor.reward import RewardAddress
 from skywire.visor.routes import Routes
 from skywire.visor.rpc import rpc_server
+from skywire.visor.seeding import known_to
 from skywire.visor.services import Services
 from skywire.visor.terminals import Terminals
 from skywire.visor.transports import Transports
@@ -52,6 +55,7 @@ from skywire.visor.types import (
     PersistentTransport,
     Summary,
 )
+from skywire.visor.upkeep import Upkeep, health
 from skywire.wire.transport import TYPES
 
 log = logging.getLogger(__name__)
@@ -72,7 +76,9 @@ class Parts:
     routes: Routes | None = None
     network: Network | None = None
     pings: Pings | None = None
+    forwarding: Forwarding | None = None
     terminals: Terminals | None = None  # only if configured
+    upkeep: Upkeep | None = None
 
 
 class Visor:
@@ -126,6 +132,10 @@ class Visor:
         return _running(self.parts.pings)
 
     @property
+    def forwarding(self) -> Forwarding:
+        return _running(self.parts.forwarding)
+
+    @property
     def terminals(self) -> Terminals | None:
         """There while the visor runs, if configured."""
         return self.parts.terminals
@@ -171,7 +181,8 @@ class Visor:
             found.append(Module("rpc", local.serve))
         directory = self._directory
         if directory is None:
-            directory = await enter(open_directory(config.dmsg))
+            dial = lambda pk, port: self.dmsg.dial(pk, port)  # noqa: E731
+            directory = await enter(open_directory(config.dmsg, known_to(config), dial))
         client = DmsgClient(
             self.pk,
             config.sk,
@@ -188,12 +199,17 @@ class Visor:
         network = parts.network = Network(dmsg, routes)
         pings = parts.pings = Pings(self.pk, network)
         found.append(Module("ping", pings.serve))
+        forwarding = Forwarding(self.pk, network, Path(config.local_path), config.cli_addr)
+        parts.forwarding = await enter(forwarding)
+        found += forwarding.modules()
         if config.pty is not None:
             admitted = [self.pk, *config.hypervisors]
             terminals = await enter(Terminals(config.pty, dmsg, network, admitted))
             parts.terminals = terminals
             found += terminals.modules()
         found += RemoteRpc(self._rpc, network, self._admits).modules()
+        upkeep = parts.upkeep = Upkeep(lambda: self.config, dmsg, services, transports, self.reward)
+        found += upkeep.modules()
         found += self._links.modules(pk for pk in config.hypervisors if pk != self.pk)
         return found + self._more
 
@@ -218,7 +234,7 @@ class Visor:
 
     def health(self) -> HealthInfo:
         connected = self.parts.dmsg is not None and self.parts.dmsg.sessions
-        return HealthInfo(services_health="healthy" if connected else "connecting")
+        return health(self.modules, connected=bool(connected))
 
     def overview(self) -> Overview:
         return description.overview(self)
