@@ -29,7 +29,7 @@ from skywire.visor.types import (
     TransportSummary,
     to_json,
 )
-from skywire.wire.rule import Rule, RuleType
+from skywire.wire.rule import Rule
 
 ADD_LIMIT = 25.0  # seconds for a transport to come up
 ADD_TIMEOUT = 30_000_000_000  # ns, what we ask for
@@ -237,18 +237,7 @@ def route_groups(known: Operation) -> Handler:
 
 
 async def _groups_by_rules(request: web.Request) -> list[RouteGroupInfo]:
-    raw = await call_function(request, ops_routes.routing_rules) or []
-    rules = [Rule.parse(each) for each in raw]
-    forward = {
-        rule.descriptor.inverted(): rule
-        for rule in rules
-        if rule.type is RuleType.FORWARD and rule.descriptor is not None
-    }
-    return [
-        shown.route_group_of(rule, forward[rule.descriptor])
-        for rule in rules
-        if rule.type is RuleType.CONSUME and rule.descriptor in forward
-    ]
+    return shown.route_groups_of(await call_function(request, ops_routes.routing_rules) or [])
 
 
 # Both

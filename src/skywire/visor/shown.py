@@ -1,5 +1,7 @@
 """Links, rules and route groups as the visor's RPC shows them. Source: hypervisor.md §5, §6.2."""
 
+from collections.abc import Iterable
+
 from skywire.crypto.keys import PubKey
 from skywire.router.route_group import RouteGroup
 from skywire.transport.link import Link
@@ -77,6 +79,21 @@ def route_group_of(consume: Rule, forward: Rule) -> RouteGroupInfo:
         consume_rule=consume.encode(),
         fwd_rule=forward.encode(),
     )
+
+
+def route_groups_of(raw: Iterable[bytes]) -> list[RouteGroupInfo]:
+    """What groups there are by the rules of a visor of 2024, which dies when it is asked."""
+    rules = [Rule.parse(each) for each in raw]
+    forward = {
+        rule.descriptor.inverted(): rule
+        for rule in rules
+        if rule.type is RuleType.FORWARD and rule.descriptor is not None
+    }
+    return [
+        route_group_of(rule, forward[rule.descriptor])
+        for rule in rules
+        if rule.type is RuleType.CONSUME and rule.descriptor in forward
+    ]
 
 
 def _descriptor(descriptor: WireDescriptor) -> RouteDescriptor:
