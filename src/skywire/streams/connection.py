@@ -30,7 +30,6 @@ class Connection:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self._buffer = bytearray()
-        self._finished = False
 
     @property
     def local(self) -> Address:
@@ -51,9 +50,9 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            await close_within(self.stream)
+            await close_within(self)
         else:
-            self.stream.abort()
+            self.abort()
 
     # Reading
 
@@ -61,7 +60,7 @@ class Connection:
         """Some bytes, as they come; b"" when the peer has finished. Raises StreamError."""
         if self._buffer:
             return self._take(min(max_bytes, len(self._buffer)))
-        return b"" if self._finished else await self._more(max_bytes)
+        return await self.stream.read(max_bytes)
 
     async def readexactly(self, count: int) -> bytes:
         """Raises StreamReset when the peer finishes before; what came stays readable."""
@@ -112,16 +111,9 @@ class Connection:
 
     async def _fill(self) -> bool:
         """More into the buffer; False when there is no more."""
-        if self._finished:
-            return False
-        data = await self._more(READ_SIZE)
+        data = await self.stream.read()
         self._buffer += data
         return bool(data)
-
-    async def _more(self, max_bytes: int) -> bytes:
-        data = await self.stream.read(max_bytes)
-        self._finished = not data
-        return data
 
     # Writing, and the end
 
@@ -135,10 +127,12 @@ class Connection:
 
     async def close(self) -> None:
         """Orderly end; what was written still arrives. Idempotent, never raises."""
+        self._buffer.clear()
         await self.stream.close()
 
     def abort(self) -> None:
         """End now. Idempotent, never raises."""
+        self._buffer.clear()
         self.stream.abort()
 
 
