@@ -23,6 +23,5 @@ EPHEMERAL_FIRST = 49152
 EPHEMERAL_LAST = 65535
 
 VISOR_RPC = "localhost:3435"
-BRIDGE_OFFSET = 2  # above the RPC is the port that leads to other visors: 3437 (visor.md §3)
 DMSG_DISCOVERY_HTTP = 9090
 HYPERVISOR_HTTP = 8000

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from skywire.cli.node_options import DEFAULT_TIMEOUT, RPC_VARIABLE, command_options
 from skywire.errors import DialFailed, InvalidValue, NotSupported, Refused
-from skywire.ports import BRIDGE_OFFSET, DMSG_RPC, VISOR_RPC
+from skywire.ports import DMSG_RPC, VISOR_RPC
 
 if TYPE_CHECKING:
     from skywire.config.values import HostPort
@@ -31,6 +31,11 @@ MISSING = "rpc: can't find method"  # how a visor answers that does not know a m
 
 _Answer = TypeVar("_Answer")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def is_missing(error: Refused) -> bool:
+    """Whether the visor does not know what it was asked to do."""
+    return str(error.reason).startswith(MISSING)
 
 
 class NodeAddress(NamedTuple):
@@ -82,11 +87,11 @@ class NodeAddress(NamedTuple):
         from skywire.streams.tcp import dial_tcp
         from skywire.visor.client import RemoteVisor
         from skywire.wire import gob
+        from skywire.wire.rpc_bridge import Bridge
 
-        port = self.rpc.port if self.via is None else self.rpc.port + BRIDGE_OFFSET
         try:
             async with asyncio.timeout(DIAL_WAIT):
-                stream = await dial_tcp(self.rpc.host or "localhost", port)
+                stream = await dial_tcp(self.rpc.host or "localhost", self.rpc.port)
         except (DialFailed, TimeoutError) as error:
             why = str(error) or f"{self.rpc}: no connection within {DIAL_WAIT:g} s"
             failed = DialFailed(f"no visor answers: {why}")
@@ -95,13 +100,13 @@ class NodeAddress(NamedTuple):
             )
             raise failed from error
         if self.via is not None:
-            await stream.write(bytes(self.via) + DMSG_RPC.to_bytes(2, "big"))
+            await stream.write(Bridge("dmsg", self.via, DMSG_RPC).encode())
         limit = max_message or gob.MAX_MESSAGE
         async with RpcClient(stream, limit) as rpc:
             try:
                 yield RemoteVisor(rpc)
             except Refused as error:
-                if not str(error.reason).startswith(MISSING):
+                if not is_missing(error):
                     raise
                 raise NotSupported(
                     f"the visor at {self} cannot do this, it is another version: {error}"
