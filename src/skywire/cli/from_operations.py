@@ -14,9 +14,9 @@ import click
 from skywire.cli import output
 from skywire.cli.node import node_of
 from skywire.cli.node_options import command_options
-from skywire.config.values import Duration
+from skywire.cli.values import IDENTIFIER, KEY, NANOSECONDS
 from skywire.crypto.keys import PubKey
-from skywire.errors import InvalidValue, LocalProtocolError
+from skywire.errors import LocalProtocolError
 from skywire.operations import Argument, Operation, Option, operation_of
 from skywire.visor.types import to_json
 from skywire.wire.gob_types import DURATION, Basic, Go
@@ -24,29 +24,6 @@ from skywire.wire.gob_types import DURATION, Basic, Go
 Show = Callable[[Any], "str | output.Table | output.Facts"]
 
 
-class _Text(click.ParamType[Any]):
-    """A value that its own class reads from a text."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except (InvalidValue, ValueError) as error:
-            self.fail(f'"{value[:100]}": {error}', param, ctx)
-
-
-def _nanoseconds(text: str) -> int:
-    return round(Duration.parse(text) * 1e9)
-
-
-KEY = _Text("PK", PubKey.parse)
-IDENTIFIER = _Text("ID", UUID)
-DURATION_TEXT = _Text("DURATION", _nanoseconds)
 _TYPES: dict[Any, click.ParamType[Any]] = {
     bool: click.BOOL,
     int: click.INT,
@@ -170,7 +147,7 @@ def _kind(hint: Any) -> tuple[click.ParamType[Any], bool]:
     go = _extra(hint, Go)
     basic = go.type if go is not None else _extra(hint, Basic)
     if basic == DURATION:
-        return DURATION_TEXT, False
+        return NANOSECONDS, False
     if kind is int and isinstance(basic, Basic):
         return click.IntRange(basic.low, basic.high), False
     if kind not in _TYPES:

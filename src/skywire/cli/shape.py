@@ -43,8 +43,9 @@ def _of_class(shape: Any) -> Any:
     if is_dataclass(shape):
         hints = get_type_hints(shape)
         flatten = getattr(shape, "FLATTEN", "")
+        hidden = getattr(shape, "NOT_JSON", frozenset())
         found: dict[str, Any] = {}
-        for one in fields(shape):
+        for one in (one for one in fields(shape) if one.name not in hidden):
             part = skeleton(hints[one.name])
             found |= part if one.name == flatten else {one.name.removesuffix("_"): part}
         return found

@@ -29,10 +29,122 @@ pty = LazyGroup(
     },
 )
 
+rg = LazyGroup(
+    "rg",
+    "Route groups: the routes that begin or end at the visor.",
+    {
+        "ls": Lazy(
+            "skywire.cli.route:groups",
+            "List the route groups: the routes that begin or end at the visor.",
+        ),
+    },
+    default="ls",
+)
+
+route = LazyGroup(
+    "route",
+    "Routing rules: what the visor does with packets.",
+    {
+        "add": LazyGroup(
+            "add",
+            "Add a routing rule, or replace the one with its id.",
+            {
+                "a": Lazy(
+                    "skywire.cli.route:add_consume",
+                    "Add a rule that takes packets for an app here.",
+                ),
+                "b": Lazy(
+                    "skywire.cli.route:add_intermediary", "Add a rule that passes packets on."
+                ),
+                "c": Lazy(
+                    "skywire.cli.route:add_forward",
+                    "Add a rule that sends an app's packets on their way.",
+                ),
+            },
+        ),
+        "groups": Lazy(
+            "skywire.cli.route:groups",
+            "List the route groups: the routes that begin or end at the visor.",
+        ),
+        "ls": Lazy("skywire.cli.route:list_rules", "List the routing rules of the visor."),
+        "minhops": Lazy(
+            "skywire.cli.route:minhops",
+            "Print or set over how many transports new routes lead at least.",
+        ),
+        "rm": Lazy("skywire.cli.route:remove", "Remove a rule: what follows it stops here."),
+    },
+    default="ls",
+)
+
+tp = LazyGroup(
+    "tp",
+    "Transports: the visor's direct connections to others.",
+    {
+        "add": Lazy("skywire.cli.tp:add", "Open a transport to another visor."),
+        "auto": Lazy(
+            "skywire.cli.tp:automatic", "Keep transports to some public visors, or no longer."
+        ),
+        "id": Lazy(
+            "skywire.cli.tp:id_of",
+            "Calculate the id of the transport of a type between two visors; nobody is asked.",
+        ),
+        "ls": Lazy("skywire.cli.tp:list_transports", "List the transports of the visor."),
+        "metrics": Lazy(
+            "skywire.visor.ops_transports:transport_figures",
+            "Latency and bandwidth of each transport, with the age of each figure.",
+        ),
+        "persistent": LazyGroup(
+            "persistent",
+            "Transports that are opened again whenever they are missing.",
+            {
+                "add": Lazy(
+                    "skywire.cli.tp:persistent_add",
+                    "Have a transport opened again whenever it is missing.",
+                ),
+                "ls": Lazy(
+                    "skywire.cli.tp:persistent_list",
+                    "List the transports that the visor opens again whenever they are missing.",
+                ),
+                "rm": Lazy(
+                    "skywire.cli.tp:persistent_remove",
+                    "Have a transport not opened again; the one that is up stays.",
+                ),
+            },
+            default="ls",
+        ),
+        "rm": Lazy("skywire.cli.tp:remove", "Close a transport, or all."),
+    },
+    default="ls",
+)
+
 visor = LazyGroup(
     "visor",
     "The visor itself.",
     {
+        "dmsg-servers": Lazy(
+            "skywire.cli.visor_info:dmsg_servers",
+            "List the dmsg servers that the visor is connected to; round trips are in ns in JSON.",
+        ),
+        "info": Lazy(
+            "skywire.cli.visor_info:info",
+            "Show the visor on one screen: key, address, dmsg server, version, health, uptime.",
+        ),
+        "ip": Lazy(
+            "skywire.cli.visor_info:ip",
+            "Show the visor's public address and the NAT it is behind, as it found them by STUN.",
+        ),
+        "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
+        "ports": Lazy(
+            "skywire.cli.visor_info:ports",
+            "List the ports that the visor has open, by what they are for.",
+        ),
+        "ready": Lazy(
+            "skywire.cli.visor_info:ready",
+            "Tell whether the visor is on dmsg: prints true and ends with 0, or false and 1.",
+        ),
+        "ver": Lazy(
+            "skywire.cli.visor_info:ver", "Show the version of the visor and how it was built."
+        ),
         "uptime": Lazy("skywire.visor.ops_info:uptime", "Seconds since the visor started."),
     },
 )
@@ -42,7 +154,11 @@ cli = LazyGroup(
     "Ask and change a running visor.",
     {
         "dmsgpty": pty.twin("dmsgpty"),
+        "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "pty": pty,
+        "rg": rg,
+        "route": route,
+        "tp": tp,
         "visor": visor,
     },
     params=group_options(),
