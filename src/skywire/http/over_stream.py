@@ -69,14 +69,7 @@ async def serve_http(
     if isinstance(app, web.AppRunner):
         await _accept(app, listener, header_timeout, max_connections)
         return
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=ServerLog(),
-        keepalive_timeout=idle_timeout,
-        shutdown_timeout=SHUTDOWN_TIMEOUT,
-        handler_cancellation=True,
-    )
+    runner = _runner(app, idle_timeout)
     await runner.setup()
     try:
         await _accept(runner, listener, header_timeout, max_connections)
@@ -84,12 +77,40 @@ async def serve_http(
         await runner.cleanup()
 
 
+async def serve_one(
+    app: web.Application, stream: Stream, *, header_timeout: float = HEADER_TIMEOUT
+) -> None:
+    """Answer HTTP on `stream` alone until it is over; cancelled, it is aborted."""
+    runner = _runner(app, IDLE_TIMEOUT)
+    await runner.setup()
+    try:
+        protocol = _server(runner)()
+        await StreamTransport(stream, _FirstHead(protocol, header_timeout)).run()
+    finally:
+        await runner.cleanup()
+
+
+def _runner(app: web.Application, idle_timeout: float) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=ServerLog(),
+        keepalive_timeout=idle_timeout,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        handler_cancellation=True,
+    )
+
+
+def _server(runner: web.AppRunner) -> web.Server:
+    if runner.server is None:
+        raise InvalidValue("this AppRunner is not set up: await its setup() before serving")
+    return runner.server
+
+
 async def _accept(
     runner: web.AppRunner, listener: Listener, header_timeout: float, max_connections: int
 ) -> None:
-    server = runner.server
-    if server is None:
-        raise InvalidValue("this AppRunner is not set up: await its setup() before serving")
+    server = _server(runner)
     tasks = Tasks(f"http {listener.address}")
     connections: dict[asyncio.Task[None], web.RequestHandler] = {}
     full = False
@@ -216,13 +237,17 @@ class StreamConnector(BaseConnector):
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> ResponseHandler:
         """aiohttp's one hook for a new connection; pinned by a test, as its name is private."""
-        async with asyncio.timeout(timeout.sock_connect or DIAL_TIMEOUT):
-            stream = await self._open(req.url)
+        return await self.connection(req.url, timeout.sock_connect or DIAL_TIMEOUT)
+
+    async def connection(self, url: URL, limit: float = DIAL_TIMEOUT) -> ResponseHandler:
+        """A new one to `url`, which ends with this connector; `limit` seconds to open it."""
+        async with asyncio.timeout(limit):
+            stream = await self._open(url)
         if self.closed:
             stream.abort()
             raise ClientConnectionError("the connector was closed while it dialled")
         protocol = ResponseHandler(loop=asyncio.get_running_loop())
-        connection = self._owned.spawn(StreamTransport(stream, protocol).run(), str(req.url.host))
+        connection = self._owned.spawn(StreamTransport(stream, protocol).run(), str(url.host))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
         return protocol

@@ -9,6 +9,7 @@ from skywire.rpc.server import Method, RpcServer
 from skywire.visor import (
     ops_fetch,
     ops_info,
+    ops_ports,
     ops_reward,
     ops_routes,
     ops_services,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 OPERATIONS = (
     ops_fetch,
     ops_info,
+    ops_ports,
     ops_reward,
     ops_routes,
     ops_services,
