@@ -199,7 +199,7 @@ def _response(request: web.Request, start: Message, size: int | None) -> web.Str
         elif name.lower() == b"connection" and value.lower() == b"close":
             response.force_close()
     if "Content-Length" not in response.headers and response.status not in NO_BODY:
-        if size is not None and request.method != "HEAD":
+        if size is not None:
             response.content_length = size
         elif request.version >= (1, 1):
             response.enable_chunked_encoding()
