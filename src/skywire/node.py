@@ -77,17 +77,18 @@ class Node:
         self._ready_within = ready_within
         self._kept: list[_Closable] = []
         self._failure: BaseException | None = None
+        plain = not isinstance(config, str | os.PathLike)
         if isinstance(config, str | os.PathLike):
             if secret_key is not None:
                 raise InvalidValue("secret_key: the config file has one; give one or the other")
             file = ConfigFile.load(config)
         else:
             scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="skywire-"))
-            plain = plain_config(deployment, scratch)
+            values = plain_config(deployment, scratch)
             if secret_key is not None:
-                plain["sk"] = str(secret_key) if isinstance(secret_key, str) else secret_key.hex()
-            file = ConfigFile(json.dumps(_overlaid(plain, config or {}), default=str), "Node")
-        self.visor = Visor(file)
+                values["sk"] = secret_key if isinstance(secret_key, str) else secret_key.hex()
+            file = ConfigFile(json.dumps(_overlaid(values, config or {}), default=str), "Node")
+        self.visor = Visor(file, plain=plain)
         """All parts of the node, for what this class has no method for."""
 
     # Running

@@ -38,6 +38,7 @@ from skywire.visor.fetching import Fetching
 from skywire.visor.forwarding import Forwarding
 from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import LocalRpc
+from skywire.visor.log_ring import RuntimeLog
 from skywire.visor.modules import Module, Modules, Part
 from skywire.visor.pings import Pings
 from skywire.visor.remote_rpc import RemoteRpc
@@ -65,6 +66,7 @@ _Part = TypeVar("_Part")
 CLIENT_TYPE = "visor"
 READY_LIMIT = 10.0  # seconds after which we are as ready as we get for now
 STOP_LIMIT = 4.0  # seconds for everything to close
+ANSWER_TIME = 0.2  # seconds for the answer to whoever asks the visor to end
 
 
 class Parts:
@@ -82,12 +84,22 @@ class Parts:
 
 
 class Visor:
-    """`directory` replaces the one the config names. Runs once."""
+    """`directory` replaces the one the config names. Runs once.
 
-    def __init__(self, file: ConfigFile, directory: Directory | None = None) -> None:
+    A `plain` one belongs to a program, not to a machine: it has no log server, survey and uptime.
+    """
+
+    def __init__(
+        self, file: ConfigFile, directory: Directory | None = None, *, plain: bool = False
+    ) -> None:
         self.file = file
+        self._plain = plain
         self.modules = Modules("visor")
         self.parts = Parts()
+        self.logs = RuntimeLog()
+        self.wants_reload = False  # once `run` has returned: start another one from the same file
+        self._ended = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None  # with the parts that still start
         self._directory = directory
         self._started = time.monotonic()
         self._more: list[Module] = []
@@ -149,28 +161,59 @@ class Visor:
         self._more.append(Module(name, part, after))
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Run until cancelled; then everything has been closed, within `STOP_LIMIT`.
+        """Run until cancelled or `end`; then everything has been closed, within `STOP_LIMIT`.
 
         `on_ready` is called once, when every part serves or has failed, or after `READY_LIMIT`.
         """
         stack = AsyncExitStack()
+        self.logs.attach()
+        stack.callback(self.logs.detach)
         try:
             topics = await self._enter(stack)
             stack.push_async_callback(self.modules.close)
             self.modules.start_all(topics)
-            try:
-                async with asyncio.timeout(READY_LIMIT):
-                    await self.modules.settled()
-            except TimeoutError:
-                log.warning("visor is not complete after seconds=%g", READY_LIMIT)
-            on_ready()
-            await asyncio.Event().wait()
+            await self._settle()
+            if not self._ended.is_set():
+                on_ready()
+            await self._ended.wait()
         finally:
             try:
                 async with asyncio.timeout(STOP_LIMIT):
                     await stack.aclose()
             except TimeoutError:
                 log.warning("visor did not close in order within seconds=%g", STOP_LIMIT)
+
+    async def _settle(self) -> None:
+        try:
+            async with asyncio.timeout(READY_LIMIT) as self._patience:
+                await self.modules.settled()
+        except TimeoutError:
+            log.warning("visor is not complete after seconds=%g", READY_LIMIT)
+        finally:
+            self._patience = None
+
+    def end(self, *, reload: bool = False) -> None:
+        """Have `run` return soon, so that whoever asks for it has an answer."""
+        log.info("visor is asked to %s", "start anew" if reload else "stop")
+        self.wants_reload = reload
+        asyncio.get_running_loop().call_later(ANSWER_TIME, self._end)
+
+    def _end(self) -> None:
+        self._ended.set()
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+    def reload(self) -> None:
+        """`end`, to start anew from the config file.
+
+        Raises NotSupported when there is none, InvalidValue when it cannot be used.
+        """
+        if self.file.path is None:
+            raise NotSupported(
+                "the config did not come from a file: there is nothing to read again"
+            )
+        ConfigFile.load(self.file.path)
+        self.end(reload=True)
 
     async def _enter(self, stack: AsyncExitStack) -> list[Module]:
         """Build the parts, in their order; what they run is the answer."""
@@ -188,7 +231,7 @@ class Visor:
             config.sk,
             directory,
             min_sessions=config.dmsg.sessions_count,
-            client_type=CLIENT_TYPE,
+            client_type="" if self._plain else CLIENT_TYPE,
         )
         dmsg = parts.dmsg = await enter(client)
         found += DmsgParts(dmsg).modules()
@@ -209,7 +252,8 @@ class Visor:
             found += terminals.modules()
         found += RemoteRpc(self._rpc, network, self._admits).modules()
         upkeep = parts.upkeep = Upkeep(lambda: self.config, dmsg, services, transports, self.reward)
-        found += upkeep.modules()
+        if not self._plain:
+            found += upkeep.modules()
         found += self._links.modules(pk for pk in config.hypervisors if pk != self.pk)
         return found + self._more
 
