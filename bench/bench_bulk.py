@@ -5,6 +5,7 @@ Wanted: 0.22 and 0.28 of the raw relay of the same round.
 
 import asyncio
 import time
+from typing import Protocol
 
 from bench.calibration import CHUNK, Raw
 from bench.figures import figure, ratios
@@ -12,7 +13,7 @@ from bench.near import dmsg_client
 from bench.net import far_process, network
 from bench.peer import COUNTED, SINK
 from skywire.crypto.keys import PubKey
-from skywire.dmsg.client import DmsgClient
+from skywire.streams.stream import Stream
 
 ROUNDS = 7
 BULK = 96_000_000  # bytes of one run, all streams together
@@ -21,7 +22,11 @@ TIME_LIMIT = 30.0  # seconds for one run
 TARGETS = {1: 0.22, 8: 0.28}  # streams: ratio
 
 
-async def send(client: DmsgClient, pk: PubKey, size: int) -> tuple[float, float]:
+class Dials(Protocol):
+    async def dial(self, pk: PubKey, port: int) -> Stream: ...
+
+
+async def send(client: Dials, pk: PubKey, size: int) -> tuple[float, float]:
     """When the first byte left and when the far peer had counted the last one."""
     stream = await client.dial(pk, SINK)
     chunk = bytes(CHUNK)
@@ -37,7 +42,7 @@ async def send(client: DmsgClient, pk: PubKey, size: int) -> tuple[float, float]
     return start, end
 
 
-async def bulk(client: DmsgClient, pk: PubKey, streams: int, size: int = BULK) -> float:
+async def bulk(client: Dials, pk: PubKey, streams: int, size: int = BULK) -> float:
     """MB/s, MB = 10^6 bytes."""
     async with asyncio.timeout(TIME_LIMIT), asyncio.TaskGroup() as tasks:
         sends = [tasks.create_task(send(client, pk, size // streams)) for _ in range(streams)]

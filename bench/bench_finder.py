@@ -17,9 +17,8 @@ from typing import NamedTuple
 
 import psutil
 
-from bench.calibration import ecdh_rate
 from bench.figures import figure, ratios
-from bench.http_load import load, post
+from bench.http_load import Asker, Taken, post, rounds
 from bench.net import child
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
@@ -29,8 +28,6 @@ from skywire.wire.route_graph import Edge, RouteGraph
 from skywire.wire.routes import Bounds, encode_request
 from skywire.wire.transport import Entry
 
-ROUNDS = 5
-SECONDS = 2.0  # of one round
 PAIRS = 500  # that are asked for
 STORE = "sqlite:///transports.db"
 COMMAND = f"-m skywire svc rf -a 127.0.0.1:0 --store {STORE} --loglvl error"
@@ -81,19 +78,8 @@ def _joined(
         yield one, other
 
 
-class Taken(NamedTuple):
-    """Of each round: requests per second, median and 99th percentile in ms, ECDH per second."""
-
-    rates: list[float]
-    medians: list[float]
-    tails: list[float]
-    ecdh: list[float]
-    memory: float  # MB
-
-
-def measure(network: Network) -> Taken:
-    rates, medians, tails, ecdh = [], [], [], []
-    cores = sorted(os.sched_getaffinity(0))
+def measure(network: Network) -> tuple[Taken, float]:
+    """And the memory of the service, MB."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="skywire-bench-") as folder:
         os.chdir(folder)
@@ -102,29 +88,25 @@ def measure(network: Network) -> Taken:
         finally:
             os.chdir(before)
         with child(*COMMAND.split(), folder=Path(folder)) as service:
-            port = service.facts["port"]
             bounds = Bounds(0, network.hops)
             requests = [
-                post(port, "/routes", encode_request([(one, other), (other, one)], bounds))
+                post(
+                    service.facts["port"],
+                    "/routes",
+                    encode_request([(one, other), (other, one)], bounds),
+                )
                 for one, other in pairs
             ]
-            os.sched_setaffinity(service.pid, {cores[-1]})
-            os.sched_setaffinity(0, set(cores[:-1] or cores))
-            for _ in range(ROUNDS):
-                ecdh.append(ecdh_rate())
-                taken, _ = asyncio.run(
-                    load(service.pid, port, requests, network.connections, SECONDS)
-                )
-                rates.append(len(taken) / SECONDS)
-                medians.append(statistics.median(taken) * 1000)
-                tails.append(statistics.quantiles(taken, n=100)[98] * 1000)
-            memory = psutil.Process(service.pid).memory_info().rss / 1e6
-            os.sched_setaffinity(0, set(cores))
-    return Taken(rates, medians, tails, ecdh, memory)
+            taken = rounds(
+                service,
+                lambda latencies: Asker(requests, latencies, b"200"),
+                network.connections,
+            )
+            return taken, psutil.Process(service.pid).memory_info().rss / 1e6
 
 
 def main() -> None:
-    taken = measure(LARGE)
+    taken, memory = measure(LARGE)
     figure(
         f"route finder, {LARGE.name}, p50",
         taken.medians,
@@ -136,12 +118,12 @@ def main() -> None:
     )
     figure(
         f"route finder, {LARGE.name}, memory",
-        [taken.memory],
+        [memory],
         "MB",
         target="≤ 200",
-        met=taken.memory <= 200,
+        met=memory <= 200,
     )
-    taken = measure(SMALL)
+    taken, _ = measure(SMALL)
     figure(
         f"route finder, {SMALL.name}",
         taken.rates,

@@ -7,27 +7,15 @@ per second is measured between the runs.
 """
 
 import asyncio
-import os
-import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-import psutil
-
-from bench.calibration import ecdh_rate
-from bench.figures import figure, ratios
-from bench.net import child
+from bench.http_load import CONNECTIONS, Asking, Asks, requests_per_second
 from skywire.crypto.generate import key_pair
 from skywire.http.auth import SignedSession
 from skywire.wire import transport
 from skywire.wire.transport import Entry
 
-CONNECTIONS = 16
-ROUNDS = 5
-SECONDS = 2.0  # of one round
-WARM_UP = 0.3  # seconds that do not count
 TRANSPORTS = 1000
 VISORS = 250
 TARGET = 2500
@@ -35,8 +23,8 @@ BUFFER = 1 << 20  # bytes
 COMMAND = "-m skywire svc tpd -a 127.0.0.1:0 --store sqlite:///transports.db --loglvl error"
 
 
-async def fill(port: int) -> None:
-    """Register the transports: each visor has one to each of the next four."""
+async def fill(port: int) -> Asking:
+    """Register the transports, each visor has one to each of the next four; ask for the list."""
     keys = [key_pair() for _ in range(VISORS)]
     for n, (visor, secret) in enumerate(keys):
         own = []
@@ -49,9 +37,11 @@ async def fill(port: int) -> None:
             status, answer = await session.request("POST", "/transports/", body)
             if status != 201:
                 sys.exit(f"not registered: {answer!r}")
+    request = f"GET /all-transports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    return lambda latencies: Asker(request, latencies)
 
 
-class Asker(asyncio.BufferedProtocol):
+class Asker(Asks, asyncio.BufferedProtocol):
     """Asks again as soon as an answer is complete; all answers are equally long."""
 
     def __init__(self, request: bytes, latencies: list[float]) -> None:
@@ -62,7 +52,6 @@ class Asker(asyncio.BufferedProtocol):
         self._size = 0
         self._received = 0
         self._sent_at = 0.0
-        self.failure = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -108,57 +97,9 @@ class Asker(asyncio.BufferedProtocol):
         self._transport.abort()
 
 
-async def load(pid: int, port: int) -> tuple[list[float], float]:
-    """Seconds each answer took, and CPU seconds of the service."""
-    request = f"GET /all-transports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-    service = psutil.Process(pid)
-    loop = asyncio.get_running_loop()
-    latencies: list[float] = []
-    made = [
-        await loop.create_connection(lambda: Asker(request, latencies), "127.0.0.1", port)
-        for _ in range(CONNECTIONS)
-    ]
-    await asyncio.sleep(WARM_UP)
-    latencies.clear()
-    before = service.cpu_times()
-    await asyncio.sleep(SECONDS)
-    after = service.cpu_times()
-    counted = latencies.copy()
-    for made_transport, asker in made:
-        made_transport.abort()
-        if asker.failure:
-            sys.exit(f"a request failed: {asker.failure}")
-    return counted, after.user + after.system - before.user - before.system
-
-
 def main() -> None:
-    cores = sorted(os.sched_getaffinity(0))
-    rates, cpu_rates, medians, ecdh = [], [], [], []
-    with (
-        tempfile.TemporaryDirectory(prefix="skywire-bench-") as folder,
-        child(*COMMAND.split(), folder=Path(folder)) as service,
-    ):
-        port = service.facts["port"]
-        asyncio.run(fill(port))
-        os.sched_setaffinity(service.pid, {cores[-1]})
-        os.sched_setaffinity(0, set(cores[:-1] or cores))
-        for _ in range(ROUNDS):
-            ecdh.append(ecdh_rate())
-            latencies, cpu = asyncio.run(load(service.pid, port))
-            rates.append(len(latencies) / SECONDS)
-            cpu_rates.append(len(latencies) / cpu)
-            medians.append(statistics.median(latencies) * 1000)
-    figure(
-        f"transport discovery, list of {TRANSPORTS}, {CONNECTIONS} connections, SQLite",
-        rates,
-        "1/s",
-        target=f"≥ {TARGET}",
-        met=statistics.median(rates) >= TARGET,
-        calibration={"ecdh_per_s": statistics.median(ecdh)},
-        ratio=ratios(rates, ecdh),
-        per_cpu_second=round(statistics.median(cpu_rates)),
-        p50_ms=round(statistics.median(medians), 3),
-    )
+    title = f"transport discovery, list of {TRANSPORTS}, {CONNECTIONS} connections, SQLite"
+    requests_per_second(title, COMMAND, fill, TARGET)
 
 
 if __name__ == "__main__":
