@@ -45,14 +45,20 @@ def keys_of(addresses: Mapping[str, str]) -> list[PubKey]:
     return list(found)
 
 
-def seeded(directory: Directory, services: Iterable[PubKey], servers: Iterable[Entry]) -> Directory:
+def seeded(
+    directory: Directory,
+    services: Iterable[PubKey],
+    servers: Iterable[Entry],
+    *,
+    first_known: bool = False,
+) -> Directory:
     """`directory` that knows `services` without asking; itself when there is nothing to know."""
     keys, known = list(services), list(servers)
-    if not keys or not known:
-        log.debug("no service seeded keys=%d servers=%d", len(keys), len(known))
+    if not known:
+        log.debug("no service seeded keys=%d servers=0", len(keys))
         return directory
     log.info("services seeded count=%d servers=%d", len(keys), len(known))
-    return SeededDirectory(directory, keys, known)
+    return SeededDirectory(directory, keys, known, first_known=first_known)
 
 
 class SeededDirectory:

@@ -1,13 +1,15 @@
 """Which directory a visor asks for dmsg entries. Source: config.md §2 (dmsg.discovery, servers)."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from skywire.config.model import DmsgConfig
-from skywire.dmsg.direct import StaticDirectory
-from skywire.dmsg.discovery import Directory, DiscoveryClient
-from skywire.errors import InvalidValue, NotSupported
-from skywire.wire import entry
+from skywire.dmsg.direct import StaticDirectory, delegate_to_all
+from skywire.dmsg.discovery import ATTEMPTS, TIMEOUT, Directory, DiscoveryClient
+from skywire.dmsg.seeding import PATIENCE, FirstOf, seeded
+from skywire.errors import InvalidValue
+from skywire.http.over_stream import Dial, DmsgConnector
+from skywire.visor.seeding import Known, known_to_helper
 from skywire.wire.entry import Entry
 
 
@@ -35,29 +37,45 @@ class ServersOfType:
 
 
 @asynccontextmanager
-async def open_directory(config: DmsgConfig) -> AsyncIterator[Directory]:
-    """The discovery by its URL; without one the fixed servers of the config alone.
+async def open_directory(
+    config: DmsgConfig, known: Known | None = None, dial: Dial | None = None
+) -> AsyncIterator[Directory]:
+    """The discovery, over HTTP and over dmsg; with what is `known` from the start, it may be away.
 
-    Raises InvalidValue naming the key, NotSupported for a discovery that is itself behind dmsg.
+    `dial` is that of the client which gets this directory; without one there is no way over dmsg.
+    `known` is by default what the config's dmsg section names. Raises InvalidValue naming the key.
     """
-    if config.discovery.startswith("dmsg://"):
-        raise NotSupported(
-            f'dmsg.discovery: "{config.discovery}" is not supported by this version; '
-            "give an http:// or https:// URL"
-        )
-    if config.discovery:
-        try:
-            client = DiscoveryClient(config.discovery)
-        except InvalidValue as error:
-            raise InvalidValue(f"dmsg.discovery: {error}") from error
-        async with client:
-            kind = config.servers_type
-            yield client if kind == "all" else ServersOfType(client, kind)
+    if known is None:
+        known = known_to_helper(config)
+    over_http = config.discovery if not config.discovery.startswith("dmsg://") else ""
+    over_dmsg = known.discovery if dial is not None and known.servers else ""
+    if not over_http and not over_dmsg:
+        if config.discovery:
+            raise InvalidValue(
+                f'dmsg.discovery: "{config.discovery[:100]}": expected http://, https://, or '
+                "dmsg://<public key>:<port> and dmsg.servers to reach it by"
+            )
+        if not known.servers:
+            raise InvalidValue(
+                "dmsg.discovery is empty and dmsg.servers, too: nowhere to connect to"
+            )
+        yield StaticDirectory([*known.servers, *delegate_to_all(known.services, known.servers)])
         return
-    if not config.servers:
-        raise InvalidValue("dmsg.discovery is empty and dmsg.servers, too: nowhere to connect to")
-    try:
-        servers = [entry.from_json(server) for server in config.servers]
-    except InvalidValue as error:
-        raise InvalidValue(f"dmsg.servers: {error}") from error
-    yield StaticDirectory(servers)
+    async with AsyncExitStack() as stack:
+        directories: list[Directory] = []
+        both = bool(over_http and over_dmsg)
+        timeout, attempts = (PATIENCE, 1) if both else (TIMEOUT, ATTEMPTS)
+        for key, url in (("dmsg.discovery", over_http), ("dmsg.discovery_dmsg", over_dmsg)):
+            if url:
+                connector = DmsgConnector(dial) if dial and url == over_dmsg else None
+                try:
+                    client = DiscoveryClient(
+                        url, connector=connector, timeout=timeout, attempts=attempts
+                    )
+                except InvalidValue as error:
+                    raise InvalidValue(f"{key}: {error}") from error
+                directories.append(await stack.enter_async_context(client))
+        directory = FirstOf(directories) if both else directories[0]
+        if config.servers_type != "all":
+            directory = ServersOfType(directory, config.servers_type)
+        yield seeded(directory, known.services, known.servers, first_known=not over_http)

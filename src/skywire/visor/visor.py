@@ -45,7 +45,7 @@ from skywire.visor.remote_rpc import RemoteRpc
 from skywire.visor.reward import RewardAddress
 from skywire.visor.routes import Routes
 from skywire.visor.rpc import rpc_server
-from skywire.visor.seeding import known_to
+from skywire.visor.seeding import known_to, twins_of
 from skywire.visor.services import Services
 from skywire.visor.terminals import Terminals
 from skywire.visor.transports import Transports
@@ -235,7 +235,9 @@ class Visor:
         )
         dmsg = parts.dmsg = await enter(client)
         found += DmsgParts(dmsg).modules()
-        services = parts.services = await enter(Services(self.pk, config.sk, dmsg))
+        services = parts.services = await enter(
+            Services(self.pk, config.sk, dmsg, twins_of(config))
+        )
         transports = parts.transports = await enter(Transports(config, dmsg, services))
         found += transports.modules()
         routes = parts.routes = await enter(Routes(config, dmsg, transports, services))
