@@ -46,7 +46,7 @@ class TrafficLog:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
-        self._keep = keep
+        self.keep = keep  # seconds
         self._clock = clock
         self._day = ""
         self._rows: dict[uuid.UUID, Row] = {}
@@ -119,7 +119,7 @@ class TrafficLog:
             return
         self._swept = now
         for path in self._directory.iterdir():
-            if _NAME.fullmatch(path.name) and path.stat().st_mtime < now - self._keep:
+            if _NAME.fullmatch(path.name) and path.stat().st_mtime < now - self.keep:
                 path.unlink()
                 log.info("old traffic log removed name=%s", path.name)
 

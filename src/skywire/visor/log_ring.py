@@ -52,5 +52,6 @@ class RuntimeLog(logging.Handler):
         return list(self._entries)[max(0, after + 1 - first) :]
 
     def text(self) -> str:
-        """All of them, as the JSON array that the hypervisor's API answers."""
-        return f"[{','.join(self._entries)}]"
+        """All of them, as the JSON array that the hypervisor's API answers (hypervisor.md §4.3)."""
+        entries = "\n,".join(self._entries)
+        return f"[{entries}]"

@@ -9,6 +9,7 @@ from skywire.rpc.server import Method, RpcServer
 from skywire.visor import (
     ops_fetch,
     ops_info,
+    ops_node,
     ops_ports,
     ops_reward,
     ops_routes,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OPERATIONS = (
     ops_fetch,
     ops_info,
+    ops_node,
     ops_ports,
     ops_reward,
     ops_routes,

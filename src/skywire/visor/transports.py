@@ -36,6 +36,7 @@ from skywire.wire.service import VISOR, Service
 from skywire.wire.transport import DMSG
 
 if TYPE_CHECKING:
+    from skywire.transport.traffic_log import TrafficLog
     from skywire.wire.stun import Nat
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Transports:
         self._served: list[_Served] = []
         self._stcpr_port: Callable[[], int] = lambda: 0
         self._nat = NatWatch(config.stun_servers)
+        self._traffic_log: TrafficLog | None = None
         self.listing: SignedSession | None = None  # with the transport discovery
         self.discovery: TransportDiscovery = Unlisted()
         self.min_hops = config.routing.min_hops  # of routes that are prepared for
@@ -217,12 +219,18 @@ class Transports:
         finally:
             await listener.close()
 
+    def keep_logs_for(self, seconds: float) -> None:
+        """The files with each day's traffic, from now on."""
+        if self._traffic_log is not None:
+            self._traffic_log.keep = seconds
+
     async def _keep_log(self, report: Report) -> None:
         from skywire.transport.traffic_log import TrafficLog
 
         store = self._config.transport.log_store
         report.up()
-        await TrafficLog(Path(store.location), keep=store.rotation_interval).run(self.manager.links)
+        self._traffic_log = TrafficLog(Path(store.location), keep=store.rotation_interval)
+        await self._traffic_log.run(self.manager.links)
 
     async def _autoconnect(self, report: Report) -> None:
         from skywire.transport.autoconnect import Autoconnect
