@@ -125,6 +125,36 @@ visor = LazyGroup(
             "skywire.cli.visor_info:dmsg_servers",
             "List the dmsg servers that the visor is connected to; round trips are in ns in JSON.",
         ),
+        "halt": Lazy(
+            "skywire.cli.visor_power:halt",
+            "Have the visor stop; systemd, where it runs one, starts it again.",
+        ),
+        "health": Lazy(
+            "skywire.visor.ops_info:health",
+            "Whether the services this visor needs can be reached.",
+        ),
+        "hv": LazyGroup(
+            "hv",
+            "The visor and its hypervisors.",
+            {
+                "add": Lazy(
+                    "skywire.cli.hv:add",
+                    "Let another visor control this one, from now on and in the config file, too.",
+                ),
+                "cpk": Lazy("skywire.cli.hv:cpk", "List the hypervisors in the visor's config."),
+                "pk": Lazy(
+                    "skywire.cli.hv:pk", "List the hypervisors that the visor is connected to."
+                ),
+                "status": Lazy(
+                    "skywire.cli.hv:status",
+                    "Show whether the visor is a hypervisor, and which ones control it.",
+                ),
+                "ui": Lazy(
+                    "skywire.cli.hv:ui",
+                    "Open the hypervisor's pages in a browser, and print their address.",
+                ),
+            },
+        ),
         "info": Lazy(
             "skywire.cli.visor_info:info",
             "Show the visor on one screen: key, address, dmsg server, version, health, uptime.",
@@ -132,6 +162,10 @@ visor = LazyGroup(
         "ip": Lazy(
             "skywire.cli.visor_info:ip",
             "Show the visor's public address and the NAT it is behind, as it found them by STUN.",
+        ),
+        "load": Lazy("skywire.visor.ops_info:host_stats", "How busy the machine of this visor is."),
+        "log": Lazy(
+            "skywire.cli.visor_power:log", "Show the last log entries of the visor, up to 300."
         ),
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "ports": Lazy(
@@ -141,6 +175,17 @@ visor = LazyGroup(
         "ready": Lazy(
             "skywire.cli.visor_info:ready",
             "Tell whether the visor is on dmsg: prints true and ends with 0, or false and 1.",
+        ),
+        "reload": Lazy(
+            "skywire.cli.visor_power:reload",
+            "Have the visor read its config file again and start anew; waits until it answers.",
+        ),
+        "reward": Lazy(
+            "skywire.cli.reward:reward",
+            "Show or set the Skycoin address that the visor's rewards go to.",
+        ),
+        "start": Lazy(
+            "skywire.cli.visor_power:start", "Run a visor in this terminal; Ctrl-C ends it."
         ),
         "ver": Lazy(
             "skywire.cli.visor_info:ver", "Show the version of the visor and how it was built."
@@ -154,8 +199,16 @@ cli = LazyGroup(
     "Ask and change a running visor.",
     {
         "dmsgpty": pty.twin("dmsgpty"),
+        "halt": Lazy(
+            "skywire.cli.visor_power:halt",
+            "Have the visor stop; systemd, where it runs one, starts it again.",
+        ),
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "pty": pty,
+        "reward": Lazy(
+            "skywire.cli.reward:reward",
+            "Show or set the Skycoin address that the visor's rewards go to.",
+        ),
         "rg": rg,
         "route": route,
         "tp": tp,

@@ -28,7 +28,7 @@ async def summary(visor: "Visor") -> Summary:
     return visor.summary(await asyncio.to_thread(load_stats))
 
 
-@operation(rpc="Health", http="GET /visors/{pk}/health")
+@operation(rpc="Health", http="GET /visors/{pk}/health", cli="visor health")
 async def health(visor: "Visor") -> HealthInfo:
     """Whether the services this visor needs can be reached."""
     return visor.health()
@@ -60,7 +60,7 @@ async def is_dmsg_ready(visor: "Visor") -> bool:
     return True
 
 
-@operation(rpc="HostStats", http="GET /visors/{pk}/host-stats")
+@operation(rpc="HostStats", http="GET /visors/{pk}/host-stats", cli="visor load")
 async def host_stats(visor: "Visor") -> LoadStats:
     """How busy the machine of this visor is."""
     return await asyncio.to_thread(load_stats)

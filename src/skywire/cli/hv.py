@@ -1,0 +1,108 @@
+"""The visor and its hypervisors: `skywire cli visor hv`. Source: cli.md §A2, hypervisor.md §8."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from skywire.cli import output
+from skywire.cli.node import NodeAddress, node_options
+from skywire.cli.values import KEY
+from skywire.crypto.keys import PubKey
+from skywire.errors import NotFound
+
+if TYPE_CHECKING:
+    from skywire.visor.types import Overview
+
+
+def _overview(node: NodeAddress) -> "Overview":
+    from skywire.visor import ops_info
+
+    return node.ask(ops_info.overview)
+
+
+@click.command(epilog="Example: skywire cli visor hv pk")
+@node_options
+@output.json_option(shape=[str])
+def pk(node: NodeAddress, as_json: bool) -> None:
+    """List the hypervisors that the visor is connected to."""
+    _show_keys(_overview(node).connected_hypervisor, as_json=as_json)
+
+
+@click.command(epilog="Example: skywire cli visor hv cpk")
+@node_options
+@output.json_option(shape=[str])
+def cpk(node: NodeAddress, as_json: bool) -> None:
+    """List the hypervisors in the visor's config."""
+    _show_keys(_overview(node).hypervisors, as_json=as_json)
+
+
+def _show_keys(found: list[PubKey], *, as_json: bool) -> None:
+    keys = [str(key) for key in found]
+    output.emit(keys, as_json=as_json, text="\n".join(keys) or "none")
+
+
+@click.command(epilog="Example: skywire cli visor hv add PK")
+@click.argument("key", metavar="PK", type=KEY)
+@node_options
+@output.json_option(shape=str)
+def add(node: NodeAddress, key: PubKey, as_json: bool) -> None:
+    """Let another visor control this one, from now on and in the config file, too."""
+    from skywire.visor import ops_info
+
+    node.ask(ops_info.add_hypervisor, key)
+    output.emit("OK", as_json=as_json)
+
+
+@click.command(epilog="Example: skywire cli visor hv status")
+@node_options
+@output.json_option(
+    shape={"is_hypervisor": bool, "url": str, "configured": [str], "connected": [str]}
+)
+def status(node: NodeAddress, as_json: bool) -> None:
+    """Show whether the visor is a hypervisor, and which ones control it."""
+    from skywire.visor import ops_info
+
+    summary = node.ask(ops_info.summary)
+    overview = _overview(node) if summary.overview is None else summary.overview
+    url = _url(node)  # a visor of 2024 does not say elsewhere that it is one
+    found = {
+        "is_hypervisor": summary.is_hypervisor or bool(url),
+        "url": url,
+        "configured": [str(key) for key in overview.hypervisors],
+        "connected": [str(key) for key in overview.connected_hypervisor],
+    }
+    text = {
+        "Hypervisor here": url or "no",
+        "In the config": " ".join(map(str, overview.hypervisors)),
+        "Connected to": " ".join(map(str, overview.connected_hypervisor)),
+    }
+    output.emit(found, as_json=as_json, text=output.Facts(text.items()))
+
+
+def _url(node: NodeAddress) -> str:
+    """Of the visor's web pages; "" when it is no hypervisor."""
+    from skywire.visor import ops_info
+
+    found = node.ask(ops_info.ports).get("hypervisor")
+    if found is None or not found.port:
+        return ""
+    host = "127.0.0.1" if node.rpc.host in ("", "localhost") else node.rpc.host
+    return f"http://{host}:{found.port}/"
+
+
+@click.command(epilog="Example: skywire cli visor hv ui -p")
+@click.option("-p", "--print", "print_only", is_flag=True, help="Print the address, open nothing.")
+@node_options
+@output.json_option(shape=str)
+def ui(node: NodeAddress, print_only: bool, as_json: bool) -> None:
+    """Open the hypervisor's pages in a browser, and print their address."""
+    import webbrowser
+
+    url = _url(node)
+    if not url:
+        missing = NotFound("the visor runs no hypervisor")
+        missing.add_note('Start it with "skywire visor -i".')
+        raise missing
+    if not print_only and not as_json:
+        webbrowser.open(url)
+    output.emit(url, as_json=as_json)
