@@ -56,6 +56,7 @@ def test_every_command_and_option_is_explained() -> None:
 
 WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire cli pty start",
+    "skywire cli visor start",
     "skywire dmsg disc",
     "skywire dmsg server start",
     "skywire doc",
