@@ -14,6 +14,7 @@ import click
 
 from skywire import log
 from skywire.errors import InvalidValue, NotSupported
+from skywire.platform import systemd
 
 LOOP_VARIABLE = "SKYWIRE_LOOP"  # uvloop (default where it is installed) or asyncio
 
@@ -36,8 +37,13 @@ async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
         service = tasks.create_task(work, name="service")
+
+        def stop() -> None:
+            systemd.notify(systemd.STOPPING)
+            service.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, service.cancel)
+            loop.add_signal_handler(number, stop)
 
 
 def log_option(default: str = "info") -> Callable[[_Function], _Function]:

@@ -39,7 +39,9 @@ from skywire.visor.forwarding import Forwarding
 from skywire.visor.hypervisors import HypervisorLinks
 from skywire.visor.local_rpc import LocalRpc
 from skywire.visor.log_ring import RuntimeLog
+from skywire.visor.managed import Managed
 from skywire.visor.modules import Module, Modules, Part
+from skywire.visor.one_server import OneServer
 from skywire.visor.pings import Pings
 from skywire.visor.remote_rpc import RemoteRpc
 from skywire.visor.reward import RewardAddress
@@ -84,13 +86,19 @@ class Parts:
 
 
 class Visor:
-    """`directory` replaces the one the config names. Runs once.
+    """`directory` replaces the one the config names; `dmsg_server`, if given, is the only one used.
+    Runs once.
 
     A `plain` one belongs to a program, not to a machine: it has no log server, survey and uptime.
     """
 
     def __init__(
-        self, file: ConfigFile, directory: Directory | None = None, *, plain: bool = False
+        self,
+        file: ConfigFile,
+        directory: Directory | None = None,
+        *,
+        plain: bool = False,
+        dmsg_server: PubKey | None = None,
     ) -> None:
         self.file = file
         self._plain = plain
@@ -101,13 +109,14 @@ class Visor:
         self._ended = asyncio.Event()
         self._patience: asyncio.Timeout | None = None  # with the parts that still start
         self._directory = directory
+        self._dmsg_server = dmsg_server
         self._started = time.monotonic()
         self._more: list[Module] = []
         self._rpc: RpcServer = rpc_server(self)
         self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
         self.fetching = Fetching(lambda pk, port: self.dmsg.dial(pk, port))
         self.reward = RewardAddress(file.config.local_path)
-        self.remote_visors: Callable[[], list[PubKey]] | None = None  # those of our hypervisor
+        self.managed: Managed | None = None  # the visors of our hypervisor, while it runs
 
     @property
     def config(self) -> VisorConfig:
@@ -226,6 +235,8 @@ class Visor:
         if directory is None:
             dial = lambda pk, port: self.dmsg.dial(pk, port)  # noqa: E731
             directory = await enter(open_directory(config.dmsg, known_to(config), dial))
+        if self._dmsg_server is not None:
+            directory = OneServer(directory, self._dmsg_server)
         client = DmsgClient(
             self.pk,
             config.sk,
