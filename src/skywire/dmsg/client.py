@@ -84,6 +84,7 @@ class DmsgClient:
         self._entries: dict[PubKey, tuple[float, Entry]] = {}
         self._changed = asyncio.Event()  # a session came or went; for `_keep_sessions` only
         self._up = asyncio.Event()  # there is a session
+        self.servers_error = ""  # why no server could be asked for the last time; "" when it could
         self._closing = False
         self._tasks = Tasks(f"dmsg client {public.hex()[:8]}")
         self._keeper = EntryKeeper(directory, secret, self._entry, update_interval)
@@ -138,6 +139,11 @@ class DmsgClient:
         """Our dmsg ports that are in use: we listen on them, or have dialled from them."""
         return self._ports.in_use
 
+    def keep_sessions(self, count: int) -> None:
+        """Stay connected to so many servers; 0: to every one. What there is already stays."""
+        self._min_sessions = count
+        self._changed.set()
+
     def drop_sessions(self) -> None:
         """Cut all sessions, streams included, as a network failure would; they come back."""
         for session in list(self._sessions.values()):
@@ -166,8 +172,10 @@ class DmsgClient:
             self._changed.clear()
             try:
                 wait = await self._connect_missing()
+                self.servers_error = ""
                 backoff.reset()
             except (SkywireError, TimeoutError) as error:
+                self.servers_error = str(error) or "it does not answer"
                 wait = backoff.next()
                 log.warning("no dmsg servers known error=%s retry_s=%.1f", error or "time", wait)
             try:

@@ -27,7 +27,8 @@ class DmsgParts:
                     await self._dmsg.ready()
             except TimeoutError:
                 cause = "no entry in the discovery yet" if self._dmsg.sessions else "no server yet"
-                report.down(f"{cause}: {self._dmsg.entry_error or 'is the discovery up?'}")
+                reason = self._dmsg.entry_error or self._dmsg.servers_error
+                report.down(f"{cause}: {reason or 'is the discovery up?'}")
                 continue
             report.up(dmsg_servers=",".join(str(server) for server in self._dmsg.sessions))
             while self._dmsg.sessions:  # noqa: ASYNC110 - for a report, a look now and then will do
