@@ -59,7 +59,8 @@ WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire cli visor start",
     "skywire dmsg disc",
     "skywire dmsg server start",
-    "skywire doc",
+    "skywire completion",
+    *(f"skywire doc {name}" for name in ["commands", "config", "man"]),
     *(f"skywire svc {name}" for name in ["all", "ar", "conf", "nv", "rf", "sd", "sn", "tpd"]),
     "skywire visor",
 }

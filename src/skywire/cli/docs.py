@@ -1,4 +1,4 @@
-"""`skywire doc`: the reference, written from the commands and the configuration themselves."""
+"""`skywire doc commands|config`: the reference, written from the code itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +12,24 @@ from skywire.config.model import VisorConfig
 
 WIDTH = 88  # columns of the help texts, whatever the terminal
 
+EXIT_CODES = """\
+0 success, 1 failure, 2 bad usage, 130 interrupted. "skywire cli pty exec" ends with the code of the
+remote command, and with 124 at its time limit. "skywire cli visor ready" ends with 1 for no.\
+"""
+
 _HEAD = """\
 # Command reference
 
 Written by `make docs` from the commands themselves: change the commands, not this file.
 
 Every command with a result takes `--json`, before its name or after it. Then the result is
-`{"output": …}` on standard output, and an error `{"error": …, "code": …}` on standard error.
-Exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
+`{"output": …}` on standard output, and an error `{"error": …, "code": …, "hint": …}` on standard
+error. `--jq FILTER` prints what a jq filter finds in the result, texts without quotes; `--shape`
+prints what the result is made of, and asks nobody.
+
+Commands of `skywire cli` ask the visor at `localhost:3435`, or at `--rpc` (`SKYWIRE_RPC`), and wait
+for `--timeout` seconds.
+
 """
 
 
@@ -37,20 +47,31 @@ are texts like `"12h"`, or nanoseconds; an address is `"host:port"` or `":port"`
 """
 
 
-@click.command()
-@click.argument("what", type=click.Choice(["commands", "config"]), default="commands")
-@click.option(
+_output = click.option(
     "-o",
     "--output",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this file instead of standard output.",
 )
+
+
+@click.command(epilog="Example: skywire doc commands -o commands.md")
+@_output
 @click.pass_context
-def doc(context: click.Context, what: str, file: Path | None) -> None:
-    """Print the reference of the commands or of the configuration, in Markdown."""
-    root = context.find_root().command
-    text = command_reference(root) if what == "commands" else config_reference()
+def commands(context: click.Context, file: Path | None) -> None:
+    """Print the reference of the commands, in Markdown."""
+    _write(command_reference(context.find_root().command), file)
+
+
+@click.command(epilog="Example: skywire doc config -o configuration.md")
+@_output
+def config(file: Path | None) -> None:
+    """Print the reference of the configuration, in Markdown."""
+    _write(config_reference(), file)
+
+
+def _write(text: str, file: Path | None) -> None:
     if file is None:
         click.echo(text, nl=False)
     else:
@@ -114,18 +135,22 @@ def _kind(kind: inspect.Type) -> str:
 
 def command_reference(root: click.Command) -> str:
     """The help of every command that is not hidden, in Markdown."""
-    name = root.name or ""
-    context = click.Context(
+    context = root_context(root)
+    sections = [
+        f"## {each.command_path}\n\n```text\n{each.get_help()}\n```\n" for each in walk(context)
+    ]
+    return "\n".join([_HEAD + f"Exit codes: {EXIT_CODES}\n", *sections])
+
+
+def root_context(root: click.Command) -> click.Context:
+    """Of the program, for texts that do not depend on a terminal."""
+    return click.Context(
         root,
-        info_name=name,
+        info_name=root.name or "",
         terminal_width=WIDTH,
         max_content_width=WIDTH,
         help_option_names=["-h", "--help"],
     )
-    sections = [
-        f"## {each.command_path}\n\n```text\n{each.get_help()}\n```\n" for each in walk(context)
-    ]
-    return "\n".join([_HEAD, *sections])
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:

@@ -6,14 +6,18 @@ the names and one-line helps of its commands, and the place of each, "module:att
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
 from skywire.cli import output
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_ALL = "skywire.all"
 NEAR = 0.6  # likeness of two words, of 1, that makes one a typing error of the other
 
 
@@ -37,6 +41,17 @@ class Lazy(NamedTuple):
         return command_of(found)
 
 
+def _all_flag() -> click.Option:
+    return click.Option(
+        ["--all"], is_flag=True, expose_value=False, help="Show old words in the help, too."
+    )
+
+
+def one_line(entry: Lazy | click.Command) -> str:
+    """What a command is for; imports nothing."""
+    return entry.help if isinstance(entry, Lazy) else entry.get_short_help_str(limit=200)
+
+
 class LazyGroup(click.Group):
     """`lazy` maps a command's name to where it is, or to another group.
 
@@ -55,15 +70,26 @@ class LazyGroup(click.Group):
         super().__init__(name, help=help, **options)
         self.lazy = dict(lazy)
         self.default = default
-        self.params += output.json_flags()
+        self.params += [*output.json_flags(), _all_flag()]
 
     def twin(self, name: str) -> "LazyGroup":
         """The same commands under an old name, which no help shows."""
         return LazyGroup(name, self.help or "", self.lazy, default=self.default, hidden=True)
 
+    def with_options(self, options: Callable[[], list[click.Option]]) -> "LazyGroup":
+        """Let all groups below take the options, too; the help of this one shows them."""
+        for entry in self.lazy.values():
+            if isinstance(entry, LazyGroup):
+                entry.params += options()
+                entry.with_options(options)
+        return self
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--all" in args:
+            ctx.meta[_ALL] = True  # wherever it stands: --help ends everything
         named = {"-h", "--help", *self.lazy}.intersection(args)
-        if self.default and not named and (not args or args[0].startswith("-")):
+        alone = not args or args[0].startswith("-")
+        if self.default and alone and not named and not ctx.resilient_parsing:
             args = [self.default, *args]
         return super().parse_args(ctx, args)
 
@@ -75,17 +101,26 @@ class LazyGroup(click.Group):
         return found.load() if isinstance(found, Lazy) else found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for name in self._shown(ctx):
-            entry = self.lazy[name]
-            text = entry.help if isinstance(entry, Lazy) else entry.get_short_help_str(limit=200)
-            rows.append((name, text))
+        rows = [(name, one_line(self.lazy[name])) for name in self._shown(ctx)]
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
 
     def _shown(self, ctx: click.Context) -> list[str]:
-        return [name for name in self.list_commands(ctx) if not self.lazy[name].hidden]
+        every = ctx.meta.get(_ALL, False)
+        return [name for name in self.list_commands(ctx) if every or not self.lazy[name].hidden]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """As click's, without importing every command."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(name, help=one_line(self.lazy[name]))
+            for name in self._shown(ctx)
+            if name.startswith(incomplete)
+        ]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -27,6 +27,23 @@ dmsg = LazyGroup(
     },
 )
 
+doc = LazyGroup(
+    "doc",
+    "The reference, and manual pages.",
+    {
+        "commands": Lazy(
+            "skywire.cli.docs:commands", "Print the reference of the commands, in Markdown."
+        ),
+        "config": Lazy(
+            "skywire.cli.docs:config", "Print the reference of the configuration, in Markdown."
+        ),
+        "man": Lazy(
+            "skywire.cli.man:man", "Write a manual page for each command into a directory."
+        ),
+    },
+    default="commands",
+)
+
 keys = LazyGroup(
     "keys",
     "Make and check keys.",
@@ -71,19 +88,25 @@ root = RootGroup(
     "Skywire: a mesh network whose addresses are public keys.",
     {
         "cli": cli,
+        "completion": Lazy(
+            "skywire.cli.completion:completion",
+            "Print a script that lets a shell complete our commands.",
+        ),
         "demo": Lazy(
             "skywire.cli.demo:demo",
             "Run a private network on this machine: its services, three nodes, a web page.",
         ),
         "dmsg": dmsg,
-        "doc": Lazy(
-            "skywire.cli.docs:doc",
-            "Print the reference of the commands or of the configuration, in Markdown.",
-        ),
+        "doc": doc,
         "keys": keys,
         "svc": svc,
+        "tree": Lazy(
+            "skywire.cli.tree:tree", "Show the tree of commands, or what is below the words."
+        ),
         "visor": Lazy("skywire.cli.visor:visor", "Run a node."),
     },
+    epilog="Exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted. "
+    'Begin with "skywire demo"; see all there is with "skywire tree".',
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 click.version_option(__version__, "-v", "--version", message="skywire version v%(version)s")(root)

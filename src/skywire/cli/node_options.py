@@ -51,9 +51,12 @@ def _options(*, inherited: bool) -> list[click.Option]:
     ]
 
 
-def group_options() -> list[click.Option]:
+def group_options(*, hidden: bool = False) -> list[click.Option]:
     """The options of a group: kept for the commands below it."""
-    return _options(inherited=False)
+    options = _options(inherited=False)
+    for option in options:
+        option.hidden = hidden
+    return options
 
 
 def command_options() -> list[click.Option]:

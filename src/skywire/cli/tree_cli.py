@@ -215,4 +215,4 @@ cli = LazyGroup(
         "visor": visor,
     },
     params=group_options(),
-)
+).with_options(lambda: group_options(hidden=True))
