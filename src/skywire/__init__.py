@@ -9,7 +9,7 @@ What a program needs is here by its name; each is imported when it is first used
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # as typing's, whose import would be most of ours
+TYPE_CHECKING = False  # not typing's: its import would cost more than all else here
 if TYPE_CHECKING:
     from skywire import errors as errors
     from skywire import testing as testing

@@ -12,9 +12,11 @@ socket, no files. Given the file of a visor it is that visor.
 import asyncio
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -23,7 +25,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 from skywire.appkit.network import DMSG, NETWORKS, SKYNET, Network
 from skywire.config.deployment import PRODUCTION, Deployment, deployment
 from skywire.config.load import ConfigFile
-from skywire.crypto.generate import key_pair
+from skywire.crypto.generate import key_pair, random_bytes
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import InvalidValue, SkywireError, StreamClosed, Unavailable
 from skywire.http.app import running
@@ -34,11 +36,14 @@ from skywire.http.over_stream import (
     DmsgConnector,
     serve_http,
 )
+from skywire.ports import DMSG_RPC
+from skywire.rpc.client import RpcClient
 from skywire.streams.connection import Connection, ConnectionListener, asyncio_streams
 from skywire.streams.merged import MergedListener
 from skywire.streams.stream import Listener, Stream
 from skywire.streams.supervise import Tasks
-from skywire.visor.client import LocalVisor
+from skywire.visor.client import LocalVisor, RemoteVisor
+from skywire.visor.modules import Report
 from skywire.visor.visor import Visor
 
 if TYPE_CHECKING:
@@ -76,6 +81,8 @@ class Node:
         self._tasks = Tasks("node")
         self._ready_within = ready_within
         self._kept: list[_Closable] = []
+        self._scratch: Path | None = None  # a directory for what a visor keeps
+        self._started = asyncio.Event()
         self._failure: BaseException | None = None
         plain = not isinstance(config, str | os.PathLike)
         if isinstance(config, str | os.PathLike):
@@ -83,8 +90,8 @@ class Node:
                 raise InvalidValue("secret_key: the config file has one; give one or the other")
             file = ConfigFile.load(config)
         else:
-            scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="skywire-"))
-            values = plain_config(deployment, scratch)
+            self._scratch = Path(tempfile.gettempdir()) / f"skywire-{random_bytes(12).hex()}"
+            values = plain_config(deployment, str(self._scratch))
             if secret_key is not None:
                 values["sk"] = secret_key if isinstance(secret_key, str) else secret_key.hex()
             file = ConfigFile(json.dumps(_overlaid(values, config or {}), default=str), "Node")
@@ -95,17 +102,19 @@ class Node:
 
     async def __aenter__(self) -> Self:
         """Raises Unavailable when the node is not reachable in time, with the reason."""
-        started = asyncio.Event()
-        run = self._tasks.spawn(self._run(started), "visor")
+        if self._scratch is not None:
+            self._scratch.mkdir(mode=0o700)
+            self._stack.callback(shutil.rmtree, self._scratch, ignore_errors=True)
         self._stack.push_async_callback(self._tasks.close)
+        self.visor.add_part("node", self._be_a_part)
+        self._tasks.spawn(self._run(), "visor")
         try:
-            await started.wait()
+            await self._started.wait()
             if self._failure is not None:
                 raise self._failure
             if self._ready_within:
                 await self._ready_or_raise()
         except BaseException:
-            run.cancel()
             await self.close()
             raise
         return self
@@ -118,20 +127,27 @@ class Node:
     ) -> None:
         await self.close()
 
-    async def _run(self, started: asyncio.Event) -> None:
+    async def _run(self) -> None:
         try:
-            await self.visor.run(started.set)
+            await self.visor.run()
         except (SkywireError, OSError) as error:
             self._failure = error
         finally:
-            started.set()
+            self._started.set()
+
+    async def _be_a_part(self, report: Report) -> None:
+        """Started with the parts of the visor: then all of them are there."""
+        report.up()
+        self._started.set()
+        await asyncio.Event().wait()
 
     async def _ready_or_raise(self) -> None:
         try:
             async with asyncio.timeout(self._ready_within):
                 await self.ready()
         except TimeoutError:
-            reason = self.visor.modules["dmsg"].reason or "no dmsg server answers"
+            dmsg = self.visor.dmsg
+            reason = dmsg.entry_error or dmsg.servers_error or "no dmsg server answers"
             raise Unavailable(
                 f"the node is not on the network after {self._ready_within:g} s: {reason}"
             ) from None
@@ -139,6 +155,7 @@ class Node:
     async def ready(self) -> None:
         """Wait until others can reach the node; give it a deadline."""
         await self.visor.dmsg.ready()
+        await self.visor.modules.settled()
 
     async def close(self) -> None:
         """End everything that was opened by this node, and the node. Idempotent."""
@@ -290,6 +307,20 @@ class Node:
         """
         async with asyncio.timeout(CALL_LIMIT):
             return await LocalVisor(self.visor).call(function, *request)
+
+    @asynccontextmanager
+    async def remote_visor(self, pk: PubKey | str) -> AsyncIterator[RemoteVisor]:
+        """Do operations of the visor `pk`, which must have us among its hypervisors.
+
+            async with node.remote_visor(pk) as visor, asyncio.timeout(10):
+                print(await visor.call(ops_info.uptime))
+
+        Raises what `dial` raises; StreamReset on the first call when the visor does not admit us,
+        Refused with its text when it answers no. Deadlines of calls are the caller's.
+        """
+        stream = await self._dial(_key(pk), DMSG_RPC, DMSG)
+        async with RpcClient(stream) as rpc:
+            yield RemoteVisor(rpc)
 
 
 class Serving:
