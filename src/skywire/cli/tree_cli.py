@@ -2,6 +2,7 @@
 
 from skywire.cli.lazy import Lazy, LazyGroup
 from skywire.cli.node_options import group_options
+from skywire.cli.tree_config import config
 
 pty = LazyGroup(
     "pty",
@@ -198,6 +199,7 @@ cli = LazyGroup(
     "cli",
     "Ask and change a running visor.",
     {
+        "config": config,
         "dmsgpty": pty.twin("dmsgpty"),
         "halt": Lazy(
             "skywire.cli.visor_power:halt",

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from skywire.config.model import OPTIONAL
+from skywire.config.values import Nanoseconds
 
 _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # as Go's encoder escapes them
 _NAME = "name"  # what makes two objects of a list the same one
@@ -43,12 +44,14 @@ class Layout(NamedTuple):
         return (text + "\n" * self.final_newline).encode(errors="backslashreplace")
 
 
-def plain(section: msgspec.Struct) -> dict[str, Any]:
-    """The values of a section by their keys; optional ones at their default are left out."""
+def plain(section: msgspec.Struct, *, everything: bool = False) -> dict[str, Any]:
+    """The values of a section by their keys; optional ones at their default only on request."""
     return {
-        field.encode_name: _plain(value)
+        field.encode_name: _plain(value, everything)
         for field in structs.fields(section)
-        if (value := getattr(section, field.name)) != default(field) or not is_optional(field)
+        if (value := getattr(section, field.name)) != default(field)
+        or everything
+        or not is_optional(field)
     }
 
 
@@ -106,15 +109,32 @@ def _by_name(values: Any) -> dict[Any, dict[str, Any]]:
     }
 
 
-def _plain(value: Any) -> Any:
+def changes(old: Any, new: Any, path: str = "") -> list[str]:
+    """The keys whose values differ between two documents."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [path]
+    keys = list(dict.fromkeys([*old, *new]))
+    missing = object()
+    return [
+        change
+        for key in keys
+        for change in changes(
+            old.get(key, missing), new.get(key, missing), f"{path}.{key}" if path else key
+        )
+    ]
+
+
+def _plain(value: Any, everything: bool) -> Any:
     if isinstance(value, msgspec.Struct):
-        return plain(value)
+        return plain(value, everything=everything)
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(each, everything) for each in value]
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _plain(each, everything) for key, each in value.items()}
     if isinstance(value, bytes):
         return value.hex()
     if value is None or type(value) in (bool, int, float, str):
         return value
+    if isinstance(value, Nanoseconds):
+        return round(value * 1e9)
     return str(value)  # a duration, an address

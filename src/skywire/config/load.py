@@ -81,13 +81,21 @@ class ConfigFile:
         What a person changed in the file meanwhile stays. Raises Unavailable.
         """
         document = self._on_disk()
-        changed = merge(document, _written(document, self.config), _written(document, config))
-        if self.new_key:
-            changed |= {"sk": config.sk.hex(), "pk": config.pk.hex()}
+        changed = self._changed(document, config)
         if self.path is not None and changed != document:
             write_private(self.path, self._layout.write(changed))
             self.new_key = False
         self._document, self.config = changed, config
+
+    def rendered(self, config: VisorConfig) -> bytes:
+        """The text of the file, were `config` written."""
+        return self._layout.write(self._changed(self._document, config))
+
+    def _changed(self, document: dict[str, Any], config: VisorConfig) -> dict[str, Any]:
+        changed = merge(document, _written(document, self.config), _written(document, config))
+        if self.new_key:
+            changed |= {"sk": config.sk.hex(), "pk": config.pk.hex()}
+        return changed
 
     def _on_disk(self) -> dict[str, Any]:
         """What the file says now; what it said, when it is gone or makes no sense now."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from skywire.config.values import Duration, Hidden, HostPort
+from skywire.config.values import Duration, Hidden, HostPort, Nanoseconds
 from skywire.crypto.keys import PubKey, SecKey
 
 PRODUCTION_DISCOVERY = "http://dmsgd.skywire.skycoin.com"
@@ -64,8 +64,8 @@ class CookieConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     hash_key: Annotated[Hidden, Meta(description="64 bytes in hex, for the Go program")] = Hidden()
     block_key: Annotated[Hidden, Meta(description="32 bytes in hex, for the Go program")] = Hidden()
-    expires_duration: Annotated[Duration, Meta(description="how long a login lasts")] = Duration(
-        12 * 3600
+    expires_duration: Annotated[Nanoseconds, Meta(description="how long a login lasts")] = (
+        Nanoseconds(12 * 3600)
     )
     path: Annotated[str, Meta(description="path of the login cookie")] = "/"
     domain: Annotated[str, Meta(description="domain of the login cookie")] = ""
@@ -161,7 +161,9 @@ class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = True
     route_finder_dmsg: Annotated[str, optional("dmsg:// address of the route finder")] = ""
-    calculate_routes: Annotated[Any, OTHERS] = None
+    calculate_routes: Annotated[
+        bool, optional("calculate paths here, even if there is a route finder")
+    ] = False
     enable_cascade_route_setup: Annotated[Any, OTHERS] = None
 
 

@@ -63,6 +63,12 @@ class Duration(float):
         return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
 
 
+class Nanoseconds(Duration):
+    """Seconds; written as a number of nanoseconds, where Go reads no text."""
+
+    __slots__ = ()
+
+
 def _decimal(count: int, size: int) -> str:
     whole, part = divmod(count, size)
     digits = f"{part:0{len(str(size)) - 1}}".rstrip("0") if part else ""
