@@ -52,8 +52,8 @@ ENTRY_AGE = 20.0  # seconds a looked-up entry is used for further dials
 MAX_ENTRIES = 4096  # looked-up entries kept; the oldest go first
 MAX_SERVERS = 16  # servers of one entry a dial tries: what a peer enters, it could enter endlessly
 MAX_FAILED = 1024  # servers whose failures are remembered; the oldest go first
-SERVERS_RETRY = (1.0, 20.0)  # seconds between questions for servers: first, at most
-CONNECT_RETRY = (1.0, 60.0)  # seconds until a server that failed is tried again: first, at most
+SERVERS_RETRY = (1.0, 10.0)  # seconds between questions for servers: first, at most
+CONNECT_RETRY = (1.0, 12.0)  # seconds until a server that failed is tried again: first, at most
 
 
 class DmsgClient:

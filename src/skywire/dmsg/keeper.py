@@ -47,7 +47,7 @@ class EntryKeeper:
 
     async def run(self) -> None:
         """Post for ever; ends by cancellation only."""
-        backoff = Backoff(0.5, 20.0, jitter=0.2)
+        backoff = Backoff(0.5, 10.0, jitter=0.2)
         while True:
             self._changed.clear()
             try:

@@ -85,14 +85,21 @@ async def keep_running(
     """Run `work` again and again, waiting between runs; ends only by cancellation.
 
     `on_failure` gets each exception (for health reports); a return counts as success and resets
-    the back-off.
+    the back-off. A failure like the last one is logged for debugging only.
     """
+    told = ""
     while True:
         try:
             await work()
             backoff.reset()
+            told = ""
         except Exception as error:  # the point of supervision
-            log.warning("part failed name=%s error=%s", name, error, exc_info=log.isEnabledFor(10))
+            text = f"{type(error).__name__}: {error}"
+            level = logging.DEBUG if text == told else logging.WARNING
+            told = text
+            log.log(
+                level, "part failed name=%s error=%s", name, error, exc_info=log.isEnabledFor(10)
+            )
             if on_failure is not None:
                 on_failure(error)
         await asyncio.sleep(backoff.next())

@@ -44,7 +44,7 @@ PROOF_TIME = 1.0  # seconds: a peer that closes sooner has refused us after all
 PROBE_TIME = 3.0  # seconds for an old link to show that it lives when a new one comes
 TICK = 1.0  # seconds
 REDIAL_PAUSE = 2.0  # seconds after the end of a link to a node of 2024
-LISTEN_RETRY = (1.0, 60.0)  # seconds until a network is served again: first, at most
+LISTEN_RETRY = (1.0, 15.0)  # seconds until a network is served again: first, at most
 MAX_LINKS = 4096  # at a time; one more is refused
 
 OnChange = Callable[[Link], None]

@@ -18,7 +18,7 @@ from skywire.wire.transport import USER, transport_id
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.1  # seconds before a lost transport is dialled again; Go takes no sooner one
-RETRY = (1.0, 60.0)  # seconds after a failed dial: first, at most; Go: every 10 s
+RETRY = (1.0, 15.0)  # seconds after a failed dial: first, at most; Go: every 10 s
 DIAL_LIMIT = 10.0  # seconds for one try; Go: 3
 STABLE_TIME = 10.0  # seconds a link must last for the back-off to start over
 

@@ -26,7 +26,7 @@ DELETE_RETRY = (1.0, 20.0)  # seconds: first, at most
 FIRST_CHECK = 60.0  # seconds until the list is compared for the first time
 BATCH = 64  # entries renewed by one request
 CHECK_INTERVAL = 120.0  # seconds; entries of 2026 live about 300
-CHECK_RETRY = 60.0  # seconds after an error
+CHECK_RETRY = 20.0  # seconds after an error
 LEAVE_TIMEOUT = 5.0  # seconds for all deletes at the end
 
 

@@ -22,7 +22,7 @@ from skywire.wire.transport import STCPR
 log = logging.getLogger(__name__)
 
 BIND_INTERVAL = 120.0  # seconds; Go: 5 min, but bindings of 2026 live about as long
-BIND_RETRY = (2.0, 60.0)  # seconds after a failure: first, at most
+BIND_RETRY = (2.0, 15.0)  # seconds after a failure: first, at most
 ADDRESS_INTERVAL = 60.0  # seconds until a visor without a public address looks again
 RESOLVE_TIMEOUT = 10.0  # seconds for a question to the resolver
 UNBIND_TIMEOUT = 3.0  # seconds at the end

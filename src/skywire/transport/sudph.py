@@ -40,7 +40,7 @@ UNBIND_TIMEOUT = 2.0  # seconds for the last message to it
 WAIT_BOUND = 3.0  # seconds a dial waits for our own binding: unbound, the target is told nothing
 LOCAL_TIMEOUT = 2.0  # seconds for an address behind our own NAT, if there is another to try
 REBIND_FIRST = 1.0  # seconds between attempts to bind, growing …
-REBIND_LIMIT = 30.0  # … to this
+REBIND_LIMIT = 15.0  # … to this
 PUNCHES = (0.0, 0.1, 0.4)  # seconds after a push; the reference sends the first only
 
 LocalAddressesOf = Callable[[], Sequence[str]]
