@@ -38,14 +38,14 @@ def hypervisor_part(visor: Visor, *, csrf: bool = True) -> Part:
             dmsg_servers=lambda: visor.dmsg.sessions,
         )
         listener = visor.dmsg.listen(config.dmsg_port)
-        visor.remote_visors = visors.online
+        visor.managed = visors
         try:
             visors.attach_own(visor.pk, LocalVisor(visor))
             async with serving(context) as url:
                 report.up(url=url)
                 await visors.serve(listener)
         finally:
-            visor.remote_visors = None
+            visor.managed = None
             await listener.close()
             await visors.close()
 

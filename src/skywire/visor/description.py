@@ -44,13 +44,7 @@ def overview(visor: "Visor") -> Overview:
 
 
 def summary(visor: "Visor", load: LoadStats) -> Summary:
-    config, dmsg = visor.config, visor.parts.dmsg
-    servers = []
-    if dmsg is not None:
-        servers = [
-            DmsgServer(server, round((dmsg.round_trip(server) or 0.0) * 1e9))
-            for server in dmsg.sessions
-        ]
+    config, servers = visor.config, dmsg_servers(visor)
     stats = DmsgStats()  # always there: Go's command line relies on it
     if servers:
         stats = DmsgStats(visor.pk, servers[0].pk, servers[0].latency)
@@ -73,6 +67,17 @@ def summary(visor: "Visor", load: LoadStats) -> Summary:
         config_version=config.version,
         load=load,
     )
+
+
+def dmsg_servers(visor: "Visor") -> list[DmsgServer]:
+    """Those there is a session with."""
+    dmsg = visor.parts.dmsg
+    if dmsg is None:
+        return []
+    return [
+        DmsgServer(server, round((dmsg.round_trip(server) or 0.0) * 1e9))
+        for server in dmsg.sessions
+    ]
 
 
 def _route_rows(visor: "Visor") -> list[RouteRow]:

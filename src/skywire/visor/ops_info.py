@@ -43,7 +43,7 @@ async def uptime(visor: "Visor") -> float:
 @operation(rpc="RemoteVisors")
 async def remote_visors(visor: "Visor") -> list[str]:
     """Keys of the visors that are connected to this one's hypervisor."""
-    return [str(pk) for pk in visor.remote_visors()] if visor.remote_visors is not None else []
+    return [str(pk) for pk in visor.managed.online()] if visor.managed is not None else []
 
 
 @operation(rpc="Ports", http="GET /visors/{pk}/ports")

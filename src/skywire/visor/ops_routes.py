@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.errors import NotSupported
 from skywire.operations import operation
 from skywire.visor import settings, shown
 from skywire.visor.types import RouteGroupInfo
@@ -62,6 +63,19 @@ async def route_groups(visor: "Visor") -> list[RouteGroupInfo]:
 async def set_min_hops(visor: "Visor", hops: Annotated[int, UINT16]) -> None:
     """Have new routes lead over at least so many transports; in the config file, too."""
     settings.set_min_hops(visor, hops)
+
+
+@operation(rpc="SetCalculateRoutes")
+async def set_calculate_routes(visor: "Visor", wanted: bool) -> None:
+    """Calculate routes here, or ask the route finder; in the config file, too."""
+    settings.set_calculate_routes(visor, wanted)
+
+
+@operation(rpc="SetMuxRoutes")
+async def set_mux_routes(visor: "Visor", count: int) -> None:
+    """Use so many routes for one connection; this visor always uses one."""
+    if count != 1:
+        raise NotSupported(f"{count} routes for one connection: this visor always uses 1")
 
 
 @operation(rpc="DialPing")

@@ -1,22 +1,26 @@
 """What the services of the deployment tell, asked by the visor. Source: visor.md §3.2."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 from urllib.parse import urlencode
 
+import msgspec
+
 from skywire.crypto.keys import PubKey
-from skywire.errors import NotSupported, Unavailable
+from skywire.errors import NotSupported, SkywireError, Unavailable
 from skywire.operations import operation
 from skywire.transport.service_directory import ListedService, ServiceDirectory
 from skywire.visor.services import Services
-from skywire.wire.gob_types import STRING, Go, Marshaller, Slice
+from skywire.wire.gob_types import FLOAT, STRING, Go, Marshaller, Slice
 from skywire.wire.service import PROXY, VPN
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
-ASK_LIMIT = 15.0  # seconds for one service's answer
+ASK_LIMIT = 15.0  # seconds for one service's answer …
+HEALTH_LIMIT = 8.0  # … and for whether it is well
 
 SERVICE = Marshaller("servicedisc.Service", ListedService.dump, ListedService.load, ListedService())
 Listed = Annotated[list[ListedService], Slice(SERVICE)]
@@ -86,3 +90,63 @@ async def _uptimes(services: Services, key: str, url: str, pk: str) -> bytes:
     if status != 200:
         raise Unavailable(f"{key}: {url} refuses the uptimes (status {status})")
     return answer
+
+
+@dataclass(slots=True)
+class ServiceHealth:
+    """How a service answers; `error` is "" for one that does. `transport` is "http" or "dmsg"."""
+
+    name: Annotated[str, Go("Name", STRING)] = ""
+    url: Annotated[str, Go("URL", STRING)] = ""
+    status: Annotated[str, Go("Status", STRING)] = ""
+    version: Annotated[str, Go("Version", STRING)] = ""
+    error: Annotated[str, Go("Error", STRING)] = ""
+    latency_ms: Annotated[float, Go("LatencyMS", FLOAT)] = 0.0
+    transport: Annotated[str, Go("Transport", STRING)] = ""
+
+
+class _Build(msgspec.Struct):
+    version: str = ""
+
+
+class _Health(msgspec.Struct):
+    build_info: _Build | None = None
+
+
+@operation(rpc="ServiceHealth")
+async def service_health(visor: "Visor") -> list[ServiceHealth]:
+    """How the services that the config names answer now."""
+    config = visor.config
+    tracker = config.uptime_tracker
+    urls = {
+        "dmsg.discovery": config.dmsg.discovery,
+        "transport.discovery": config.transport.discovery,
+        "transport.address_resolver": config.transport.address_resolver,
+        "routing.route_finder": config.routing.route_finder,
+        "uptime_tracker.addr": "" if tracker is None else tracker.addr,
+        "launcher.service_discovery": config.launcher.service_discovery,
+    }
+    services = visor.services
+    asked = [_health(services, key, url) for key, url in urls.items() if url]
+    return list(await asyncio.gather(*asked))
+
+
+async def _health(services: Services, key: str, url: str) -> ServiceHealth:
+    clock = asyncio.get_running_loop().time
+    found = ServiceHealth(key, url, transport=url.partition(":")[0])
+    begin = clock()
+    try:
+        async with asyncio.timeout(HEALTH_LIMIT), services.temporary(key, url) as session:
+            status, answer = await session.plain("GET", "/health")
+    except (SkywireError, TimeoutError) as error:
+        found.status, found.error = "down", str(error) or f"no answer within {HEALTH_LIMIT:g} s"
+        return found
+    found.latency_ms = round((clock() - begin) * 1000, 1)
+    if status != 200:
+        found.status, found.error = "unhealthy", f"status {status}"
+        return found
+    found.status = "healthy"
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        build = msgspec.json.decode(answer, type=_Health).build_info
+        found.version = "" if build is None else build.version[:100]
+    return found

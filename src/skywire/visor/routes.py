@@ -3,6 +3,7 @@
 a dial:  prepare a transport → route finder, or our own calculation → setup node → route group
 """
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -10,7 +11,8 @@ from skywire.config.model import VisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
 from skywire.metrics import Registry
-from skywire.router.dialling import Finder
+from skywire.router.dialling import Avoid, Finder
+from skywire.router.dialling import Routes as Found
 from skywire.router.finder import LocalRoutes, RouteFinder, all_transports
 from skywire.router.ports import RouteListener
 from skywire.router.route_group import RouteGroup
@@ -20,6 +22,16 @@ from skywire.visor.services import Services, check_url
 from skywire.visor.transports import Transports
 from skywire.wire.routes import MAX_HOPS, Bounds
 from skywire.wire.transport import Entry
+
+
+class _EitherFinder:
+    """The Finder that `choose` gives for each question."""
+
+    def __init__(self, choose: Callable[[], Finder]) -> None:
+        self._choose = choose
+
+    async def find(self, source: PubKey, target: PubKey, bounds: Bounds, avoid: Avoid) -> Found:
+        return await self._choose().find(source, target, bounds, avoid)
 
 
 class Routes:
@@ -34,6 +46,7 @@ class Routes:
         self._services = services
         self._stack = AsyncExitStack()
         self.metrics = Registry()
+        self.calculates = config.routing.calculate_routes  # in place of asking the route finder
         self.router: Router
 
     async def __aenter__(self) -> "Routes":
@@ -73,7 +86,8 @@ class Routes:
         connector = await self._stack.enter_async_context(self._services.connector(url))
         limit = self._config.routing.route_finder_timeout
         finder = RouteFinder(url, local=local, connector=connector, timeout=limit)
-        return await self._stack.enter_async_context(finder)
+        remote = await self._stack.enter_async_context(finder)
+        return _EitherFinder(lambda: local if self.calculates else remote)
 
     def _own(self) -> list[Entry]:
         return [link.signed.entry for link in self._transports.links]

@@ -7,7 +7,9 @@ from skywire.operations import Operation, operations
 from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
 from skywire.visor import (
+    ops_dmsg,
     ops_fetch,
+    ops_hv,
     ops_info,
     ops_node,
     ops_ports,
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 OPERATIONS = (
+    ops_dmsg,
     ops_fetch,
+    ops_hv,
     ops_info,
     ops_node,
     ops_ports,

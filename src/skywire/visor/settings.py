@@ -11,6 +11,8 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue
 from skywire.wire.routes import MAX_HOPS
 
+MAX_SESSIONS = 4096  # as in the config
+
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
@@ -23,6 +25,22 @@ def set_min_hops(visor: "Visor", hops: int) -> None:
     _update(visor, "routing", min_hops=hops)
     routes.set_min_hops(hops)
     transports.min_hops = hops
+
+
+def set_calculate_routes(visor: "Visor", wanted: bool) -> None:
+    """For routes that are dialled from now on."""
+    routes = visor.routes
+    _update(visor, "routing", calculate_routes=wanted)
+    routes.calculates = wanted
+
+
+def set_dmsg_sessions(visor: "Visor", count: int) -> None:
+    """0: every server. Those that are connected stay. Raises InvalidValue."""
+    if not 0 <= count <= MAX_SESSIONS:
+        raise InvalidValue(f"{count} sessions: expected 0, for every server, to {MAX_SESSIONS}")
+    dmsg = visor.dmsg
+    _update(visor, "dmsg", sessions_count=count)
+    dmsg.keep_sessions(count)
 
 
 async def set_public_autoconnect(visor: "Visor", wanted: bool) -> None:

@@ -1,0 +1,28 @@
+"""The dmsg servers of a visor. Source: hypervisor.md §6.2 (2026)."""
+
+from typing import TYPE_CHECKING
+
+from skywire.operations import operation
+from skywire.visor import description, settings
+from skywire.visor.types import DmsgServer
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+
+@operation(rpc="DmsgSessions")
+async def dmsg_sessions(visor: "Visor") -> list[DmsgServer]:
+    """The dmsg servers that this visor is connected to, and how far away they are."""
+    return description.dmsg_servers(visor)
+
+
+@operation(rpc="DmsgConnectAll")
+async def dmsg_connect_all(visor: "Visor") -> None:
+    """Connect to every dmsg server, until the visor restarts."""
+    visor.dmsg.keep_sessions(0)
+
+
+@operation(rpc="SetDmsgSessionsCount")
+async def set_dmsg_sessions(visor: "Visor", count: int) -> None:
+    """Stay connected to so many dmsg servers, 0 for every one; in the config file, too."""
+    settings.set_dmsg_sessions(visor, count)

@@ -1,0 +1,244 @@
+"""What a visor with a hypervisor does with the visors of that one. Source: hypervisor.md §6.2, §7.
+
+A request names the visor that it is about: ours, one that is connected to us, or one behind the
+hypervisor of one that is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from uuid import UUID as Uuid
+
+from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.operations import operation
+from skywire.visor import (
+    managed,
+    ops_dmsg,
+    ops_info,
+    ops_node,
+    ops_reward,
+    ops_routes,
+    ops_services,
+    ops_transports,
+)
+from skywire.visor.ops_services import ServiceHealth
+from skywire.visor.ops_transports import AddTransportIn
+from skywire.visor.types import DmsgServer, Summary, TransportSummary
+from skywire.visor.types_managed import HVVisorEntry, HVVisorTree
+from skywire.wire.gob_types import (
+    BOOL,
+    DURATION,
+    INT,
+    NULL_UUID,
+    PUBKEY,
+    STRING,
+    UINT16,
+    UINT32,
+    UUID,
+    Go,
+)
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+Pk = Annotated[PubKey, Go("PK", PUBKEY)]
+
+
+@dataclass(slots=True)
+class HVSetMinHops:
+    pk: Pk = NULL_KEY
+    hops: Annotated[int, Go("Hops", UINT16)] = 0
+
+
+@dataclass(slots=True)
+class HVSetRewardAddress:
+    pk: Pk = NULL_KEY
+    address: Annotated[str, Go("Addr", STRING)] = ""
+
+
+@dataclass(slots=True)
+class HVAddTransport:
+    pk: Pk = NULL_KEY
+    remote: Annotated[PubKey, Go("Remote", PUBKEY)] = NULL_KEY
+    type: Annotated[str, Go("TpType", STRING)] = ""
+    label: Annotated[str, Go("Label", STRING)] = ""
+    timeout: Annotated[int, Go("Timeout", DURATION)] = 0
+
+
+@dataclass(slots=True)
+class HVRemoveTransport:
+    pk: Pk = NULL_KEY
+    id: Annotated[Uuid, Go("TID", UUID)] = NULL_UUID
+
+
+@dataclass(slots=True)
+class HVRemoveRoutingRule:
+    pk: Pk = NULL_KEY
+    id: Annotated[int, Go("Key", UINT32)] = 0
+
+
+@dataclass(slots=True)
+class HVSetBool:
+    """Of `HVSetPublicAutoconnect` and `HVSetCalculateRoutes`."""
+
+    pk: Pk = NULL_KEY
+    enable: Annotated[bool, Go("Enable", BOOL)] = False
+
+
+@dataclass(slots=True)
+class HVSetMuxRoutes:
+    pk: Pk = NULL_KEY
+    count: Annotated[int, Go("N", INT)] = 0
+
+
+@dataclass(slots=True)
+class HVSetDmsgSessionsCount:
+    pk: Pk = NULL_KEY
+    count: Annotated[int, Go("Count", INT)] = 0
+
+
+_Answer = TypeVar("_Answer")
+
+
+@operation(rpc="HVListDirectVisors")
+async def list_direct_visors(visor: "Visor") -> list[HVVisorEntry]:
+    """This visor and those that are connected to its hypervisor."""
+    return await managed.direct_entries(managed.managed(visor), visor.pk, ops_info.summary)
+
+
+@operation(rpc="HVListVisors")
+async def list_visors(visor: "Visor") -> list[HVVisorEntry]:
+    """The same, and the visors of the hypervisors among them."""
+    return managed.flat(*await _lists(visor))
+
+
+@operation(rpc="HVListVisorsTree")
+async def list_visors_tree(visor: "Visor") -> HVVisorTree:
+    """The same, by hypervisor."""
+    return managed.tree(visor.pk, *await _lists(visor))
+
+
+async def _lists(visor: "Visor") -> tuple[list[HVVisorEntry], managed.SubLists]:
+    visors = managed.managed(visor)
+    return await asyncio.gather(
+        list_direct_visors(visor), managed.sub_lists(visors, list_direct_visors)
+    )
+
+
+async def _act(
+    visor: "Visor",
+    pk: PubKey,
+    itself: tuple[Callable[..., Awaitable[_Answer]], Any],
+    direct: Callable[..., Awaitable[_Answer]],
+    *request: Any,
+) -> _Answer:
+    """Call `direct` of the visor `pk`; if that is behind another hypervisor, `itself` of that one.
+
+    Raises what they raise, and NotFound.
+    """
+    place = await managed.find(managed.managed(visor), visor.pk, pk, list_direct_visors)
+    if place.behind:
+        function, whole = itself
+        return await place.client.call(function, whole)
+    return await place.client.call(direct, *request)
+
+
+@operation(rpc="HVVisorSummary")
+async def summary_of(visor: "Visor", pk: PubKey) -> Summary:
+    """What one of the visors tells about itself."""
+    return await _act(visor, pk, (summary_of, pk), ops_info.summary)
+
+
+@operation(rpc="HVSetMinHops")
+async def set_min_hops_of(visor: "Visor", request: HVSetMinHops) -> None:
+    """Have one of the visors use longer routes."""
+    itself = (set_min_hops_of, request)
+    await _act(visor, request.pk, itself, ops_routes.set_min_hops, request.hops)
+
+
+@operation(rpc="HVSetCalculateRoutes")
+async def set_calculate_routes_of(visor: "Visor", request: HVSetBool) -> None:
+    """Have one of the visors calculate its routes, or ask the route finder."""
+    itself = (set_calculate_routes_of, request)
+    await _act(visor, request.pk, itself, ops_routes.set_calculate_routes, request.enable)
+
+
+@operation(rpc="HVSetMuxRoutes")
+async def set_mux_routes_of(visor: "Visor", request: HVSetMuxRoutes) -> None:
+    """Have one of the visors use so many routes for a connection."""
+    itself = (set_mux_routes_of, request)
+    await _act(visor, request.pk, itself, ops_routes.set_mux_routes, request.count)
+
+
+@operation(rpc="HVRemoveRoutingRule")
+async def remove_routing_rule_of(visor: "Visor", request: HVRemoveRoutingRule) -> None:
+    """Remove a rule of one of the visors."""
+    itself = (remove_routing_rule_of, request)
+    await _act(visor, request.pk, itself, ops_routes.remove_routing_rule, request.id)
+
+
+@operation(rpc="HVSetRewardAddress")
+async def set_reward_address_of(visor: "Visor", request: HVSetRewardAddress) -> str:
+    """Have the rewards of one of the visors paid to another address."""
+    itself = (set_reward_address_of, request)
+    return await _act(visor, request.pk, itself, ops_reward.set_reward_address, request.address)
+
+
+@operation(rpc="HVAddTransport")
+async def add_transport_of(visor: "Visor", request: HVAddTransport) -> TransportSummary:
+    """Have one of the visors open a transport."""
+    wanted = AddTransportIn(request.remote, request.type, request.timeout, request.label)
+    itself = (add_transport_of, request)
+    return await _act(visor, request.pk, itself, ops_transports.add_transport, wanted)
+
+
+@operation(rpc="HVRemoveTransport")
+async def remove_transport_of(visor: "Visor", request: HVRemoveTransport) -> None:
+    """Have one of the visors close a transport."""
+    itself = (remove_transport_of, request)
+    await _act(visor, request.pk, itself, ops_transports.remove_transport, request.id)
+
+
+@operation(rpc="HVSetPublicAutoconnect")
+async def set_public_autoconnect_of(visor: "Visor", request: HVSetBool) -> None:
+    """Have one of the visors keep transports to public visors, or no longer."""
+    itself = (set_public_autoconnect_of, request)
+    await _act(visor, request.pk, itself, ops_transports.set_public_autoconnect, request.enable)
+
+
+@operation(rpc="HVReload")
+async def reload_of(visor: "Visor", pk: PubKey) -> None:
+    """Have one of the visors read its config file again."""
+    await _act(visor, pk, (reload_of, pk), ops_node.reload)
+
+
+@operation(rpc="HVShutdown")
+async def shutdown_of(visor: "Visor", pk: PubKey) -> None:
+    """Have one of the visors stop."""
+    await _act(visor, pk, (shutdown_of, pk), ops_node.shutdown)
+
+
+@operation(rpc="HVServiceHealth")
+async def service_health_of(visor: "Visor", pk: PubKey) -> list[ServiceHealth]:
+    """How the services of the deployment answer one of the visors."""
+    return await _act(visor, pk, (service_health_of, pk), ops_services.service_health)
+
+
+@operation(rpc="HVDmsgSessions")
+async def dmsg_sessions_of(visor: "Visor", pk: PubKey) -> list[DmsgServer]:
+    """The dmsg servers of one of the visors."""
+    return await _act(visor, pk, (dmsg_sessions_of, pk), ops_dmsg.dmsg_sessions)
+
+
+@operation(rpc="HVDmsgConnectAll")
+async def dmsg_connect_all_of(visor: "Visor", pk: PubKey) -> None:
+    """Have one of the visors connect to every dmsg server."""
+    await _act(visor, pk, (dmsg_connect_all_of, pk), ops_dmsg.dmsg_connect_all)
+
+
+@operation(rpc="HVSetDmsgSessionsCount")
+async def set_dmsg_sessions_of(visor: "Visor", request: HVSetDmsgSessionsCount) -> None:
+    """Have one of the visors stay connected to so many dmsg servers."""
+    itself = (set_dmsg_sessions_of, request)
+    await _act(visor, request.pk, itself, ops_dmsg.set_dmsg_sessions, request.count)
