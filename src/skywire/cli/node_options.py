@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from skywire.ports import VISOR_RPC
 
@@ -15,8 +16,8 @@ def _options(*, inherited: bool) -> list[click.Option]:
 
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
         name = f"skywire.node.{parameter.name}"
-        default = click.core.ParameterSource.DEFAULT
-        if context.get_parameter_source(str(parameter.name)) is not default:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is ParameterSource.COMMANDLINE:
             context.meta[name] = value
         return context.meta.get(name, value)
 
