@@ -238,15 +238,14 @@ async def test_a_port_on_dmsg(net: Skynet, tmp_path: Path) -> None:
 
 async def test_a_service_that_is_down_is_told(net: Skynet, tmp_path: Path) -> None:
     a, b = await pair(net, tmp_path)
-    async with rpc(a) as here:
+    async with rpc(a) as here, rpc(b) as there:
         async with shouting() as port:
             await b.visor.forwarding.register(port)
         with pytest.raises(Refused, match=f"failed to dial port {port}"):
             await start(here, b, port)
+        await there.call(ops_ports.deregister_http_port, port)
         with pytest.raises(Refused, match=f"No connection on local port :{port}"):
-            async with rpc(b) as there:
-                await there.call(ops_ports.deregister_http_port, port)
-                await there.call(ops_ports.register_http_port, port)
+            await there.call(ops_ports.register_http_port, port)
 
 
 async def test_ports_are_there_after_a_restart_and_a_forward_finds_them(

@@ -13,9 +13,9 @@ from skywire.rpc.client import RpcClient
 from skywire.streams.stream import Stream
 from skywire.streams.tcp import dial_tcp
 from skywire.testing.wait import eventually
-from skywire.visor import ops_info, ops_routes, ops_transports
+from skywire.visor import ops_info, ops_ping, ops_routes, ops_transports
 from skywire.visor.client import RemoteVisor
-from skywire.visor.ops_routes import PingConfig
+from skywire.visor.ops_ping import PingConfig
 from skywire.visor.ops_transports import AddTransportIn, TransportsIn
 from skywire.visor.types import PersistentTransport, to_json
 from skywire.wire.rule import Rule, RuleType
@@ -99,15 +99,15 @@ async def test_what_the_line_says_of_itself(net: Skynet) -> None:
         assert {bytes.fromhex(row.rule) for row in summary.routes} == set(raw)
         assert to_json(summary)["routes"][0]["rule_summary"]["keep_alive"] == 30_000_000_000
 
-        await visor.call(ops_routes.dial_ping, PingConfig(pk=c.pk))
-        taken = await visor.call(ops_routes.ping, PingConfig(pk=c.pk, tries=3, size=2))
+        await visor.call(ops_ping.dial_ping, PingConfig(pk=c.pk))
+        taken = await visor.call(ops_ping.ping, PingConfig(pk=c.pk, tries=3, size=2))
         assert len(taken) == 3
         assert all(0 < each < 5e9 for each in taken)
-        await visor.call(ops_routes.stop_ping, c.pk)
+        await visor.call(ops_ping.stop_ping, c.pk)
         with pytest.raises(Refused, match="no route"):
-            await visor.call(ops_routes.ping, PingConfig(pk=c.pk))
+            await visor.call(ops_ping.ping, PingConfig(pk=c.pk))
         with pytest.raises(Refused, match="cannot ping itself"):
-            await visor.call(ops_routes.dial_ping, PingConfig(pk=a.pk))
+            await visor.call(ops_ping.dial_ping, PingConfig(pk=a.pk))
 
 
 async def test_transports_are_opened_and_closed_by_rpc(net: Skynet) -> None:

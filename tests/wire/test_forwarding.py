@@ -8,14 +8,13 @@ from skywire.errors import RemoteProtocolError
 from skywire.testing import vectors
 from skywire.wire import forwarding
 from skywire.wire.forwarding import (
-    MAX_OBJECT,
     MAX_REASON,
-    ObjectReader,
     encode_answer,
     encode_hello,
     parse_answer,
     parse_hello,
 )
+from skywire.wire.json_object import MAX_OBJECT, ObjectReader
 
 
 def frames(name: str) -> list[tuple[str, bytes]]:

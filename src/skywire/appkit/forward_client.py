@@ -34,7 +34,7 @@ from skywire.streams.stream import Stream
 from skywire.streams.unread import unread
 from skywire.streams.yamux import YamuxSession
 from skywire.wire import forwarding
-from skywire.wire.forwarding import ObjectReader
+from skywire.wire.json_object import ObjectReader
 from skywire.wire.route_group import MAX_MESSAGE
 
 log = logging.getLogger(__name__)

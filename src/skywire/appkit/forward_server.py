@@ -33,8 +33,8 @@ from skywire.streams.tcp import dial_tcp
 from skywire.streams.unread import unread
 from skywire.streams.yamux import YamuxSession
 from skywire.wire import forwarding
-from skywire.wire.forwarding import ObjectReader
 from skywire.wire.gob_types import BOOL, INT, PUBKEY, STRING, Go, Slice
+from skywire.wire.json_object import ObjectReader
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ class ForwardedPort:
     """`port` is what others ask for; with "" as `target` it is also the port of localhost.
 
     An empty `whitelist` lets everybody in. `inject_pk`: the port speaks HTTP, and each request has
-    the key of who asks in a header; `preserve_host` leaves its Host as it was. `dmsg`: others reach it
-    on that dmsg port, too, without a hello.
+    the key of who asks in a header; `preserve_host` leaves its Host as it was. `dmsg`: others
+    reach it on that dmsg port, too, without a hello.
     """
 
     GO_NAME: ClassVar[str] = "ForwardedPort"

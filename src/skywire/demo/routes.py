@@ -18,9 +18,9 @@ from skywire.errors import InvalidValue, Refused, Unavailable
 from skywire.ports import SKYNET_PING
 from skywire.rpc.client import RpcClient
 from skywire.streams.tcp import dial_tcp
-from skywire.visor import ops_routes, ops_transports
+from skywire.visor import ops_ping, ops_routes, ops_transports
 from skywire.visor.client import RemoteVisor
-from skywire.visor.ops_routes import PingConfig
+from skywire.visor.ops_ping import PingConfig
 from skywire.visor.types import RouteGroupInfo
 
 CALL_LIMIT = 20.0  # seconds for a node to answer
@@ -61,8 +61,8 @@ async def ping(demo: DemoInfo, source: PartInfo, target: PartInfo) -> PingInfo:
     by_key = {part.public_key: part for part in demo.parts}
     request = PingConfig(pk=PubKey.parse(target.public_key), tries=TRIES)
     async with asyncio.timeout(CALL_LIMIT), _visor(source.rpc) as visor:
-        await visor.call(ops_routes.dial_ping, request)
-        taken = await visor.call(ops_routes.ping, request)
+        await visor.call(ops_ping.dial_ping, request)
+        taken = await visor.call(ops_ping.ping, request)
         groups = await visor.call(ops_routes.route_groups)
     hops = []
     for hop in _group_to(groups, request.pk).hops:
@@ -103,7 +103,7 @@ async def make_ready(rpc: str, target: PubKey) -> None:
         async with asyncio.timeout(READY_LIMIT), _visor(rpc) as visor:
             while True:
                 try:
-                    return await visor.call(ops_routes.dial_ping, PingConfig(pk=target))
+                    return await visor.call(ops_ping.dial_ping, PingConfig(pk=target))
                 except Refused as error:  # not yet
                     reason = str(error)
                 await asyncio.sleep(POLL_INTERVAL)

@@ -100,18 +100,24 @@ class Dialler:
         self._visors: dict[PubKey, float] = {}  # until when to avoid
         self._failed_transports: dict[UUID, float] = {}
 
-    async def dial(self, remote: PubKey, port: int) -> RouteGroup:
-        """Raises InvalidValue, NotFound (no path), DialFailed with every attempt's cause."""
+    async def dial(
+        self, remote: PubKey, port: int, along: "Callable[[Finder], Finder] | None" = None
+    ) -> RouteGroup:
+        """Raises InvalidValue, NotFound (no path), DialFailed with every attempt's cause.
+
+        `along` makes the finder to use of the usual one; only with it a route may lead to oneself.
+        """
         if self._finder is None or self._setup is None:
             raise DialFailed("this visor has no route finder or no setup node: see its config")
-        if remote == self._public:
+        finder = self._finder if along is None else along(self._finder)
+        if remote == self._public and along is None:
             raise InvalidValue("a route to oneself: expected another visor's key")
         if not 0 < port < 65536:
             raise InvalidValue(f"port {port} cannot be dialled: expected 1 to 65535")
         causes: list[str] = []
         try:
             async with asyncio.timeout(DIAL_LIMIT), self._slots:
-                return await self._dial(remote, port, self._finder, self._setup, causes)
+                return await self._dial(remote, port, finder, self._setup, causes)
         except TimeoutError:
             raise DialFailed(
                 f"route to {remote}:{port}: not open within {DIAL_LIMIT:.0f} s"
@@ -121,7 +127,7 @@ class Dialler:
     async def _dial(
         self, remote: PubKey, port: int, finder: Finder, setup: RouteSetup, causes: list[str]
     ) -> RouteGroup:
-        if self._prepare is not None:
+        if self._prepare is not None and remote != self._public:
             await self._prepare(remote)
         if not self._transports.links:
             raise DialFailed(f"route to {remote}:{port}: {NO_TRANSPORT}")

@@ -113,6 +113,54 @@ def turned(path: Path) -> Path:
     return [wire.Hop(hop.tp_id, hop.to_pk, hop.from_pk) for hop in reversed(path)]
 
 
+class Fixed:
+    """A Finder that knows one way."""
+
+    def __init__(self, path: Path) -> None:
+        self._routes = Routes([path], [turned(path)])
+
+    async def find(
+        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, avoid: Avoid = NOTHING
+    ) -> Routes:
+        return self._routes
+
+
+class Through:
+    """A Finder of ways that lead over a certain visor."""
+
+    def __init__(self, finder: Finder, via: PubKey) -> None:
+        self._finder = finder
+        self._via = via
+
+    async def find(
+        self, source: PubKey, target: PubKey, bounds: Bounds = ANY, avoid: Avoid = NOTHING
+    ) -> Routes:
+        """Raises NotFound, too, when every such way passes a visor twice."""
+        half = bounds._replace(low=0)
+        try:
+            first = await self._finder.find(source, self._via, half, avoid)
+            second = await self._finder.find(self._via, target, half, avoid)
+        except NotFound as error:
+            raise NotFound(f"no way to {target} leads over {self._via}: {error}") from error
+        forward = _joined(first.forward, second.forward, bounds)
+        if not forward:
+            raise NotFound(f"no way to {target} leads over {self._via}")
+        reverse = _joined(second.reverse, first.reverse, bounds)
+        return Routes(forward, reverse or [turned(path) for path in forward])
+
+
+def _joined(begins: list[Path], ends: list[Path], bounds: Bounds) -> list[Path]:
+    """Those that pass no visor twice, the shortest first."""
+    found = [begin + end for begin in begins for end in ends]
+    fit = [
+        path
+        for path in found
+        if bounds.low <= len(path) <= bounds.high
+        and len({path[0].from_pk, *(hop.to_pk for hop in path)}) == len(path) + 1
+    ]
+    return sorted(fit, key=len)
+
+
 class RouteFinder:
     """A Finder over HTTP, with another one for when it is away; an async context manager."""
 

@@ -524,12 +524,14 @@ class Router:
             raise
         return group
 
-    async def dial(self, remote: PubKey, port: int) -> RouteGroup:
-        """A stream to `port` of a visor, over as many hops as it takes.
+    async def dial(
+        self, remote: PubKey, port: int, along: Callable[[Finder], Finder] | None = None
+    ) -> RouteGroup:
+        """A stream to `port` of a visor, over as many hops as it takes; `along`: see `Dialler`.
 
         Raises InvalidValue, NotFound (no path), DialFailed with the cause of each attempt.
         """
-        return await self._dialler.dial(remote, port)
+        return await self._dialler.dial(remote, port, along)
 
     def set_bounds(self, bounds: Bounds) -> None:
         """How many hops routes have that are dialled from now on."""

@@ -1,31 +1,18 @@
 """What a visor does with its routes. Source: visor.md §3.2, hypervisor.md §6.1; apps.md §10."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
-from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.errors import NotSupported
 from skywire.operations import operation
 from skywire.visor import settings, shown
 from skywire.visor.types import RouteGroupInfo
-from skywire.wire.gob_types import BYTES, DURATION, INT, PUBKEY, UINT16, UINT32, Go, Slice
+from skywire.wire.gob_types import BYTES, UINT16, UINT32, Slice
 from skywire.wire.rule import Rule
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 Rules = Annotated[list[bytes], Slice(BYTES)]
-
-
-@dataclass(slots=True)
-class PingConfig:
-    """`tries` 0 is one; `size` in KiB, 0 the smallest message. `public_visors` is not used."""
-
-    GO_NAME: ClassVar[str] = "PingConfig"
-    pk: Annotated[PubKey, Go("PK", PUBKEY)] = NULL_KEY
-    tries: Annotated[int, Go("Tries", INT)] = 0
-    size: Annotated[int, Go("PcktSize", INT)] = 0
-    public_visors: Annotated[int, Go("PubVisCount", INT)] = 0
 
 
 @operation(rpc="RoutingRules", http="GET /visors/{pk}/routes")
@@ -76,22 +63,3 @@ async def set_mux_routes(visor: "Visor", count: int) -> None:
     """Use so many routes for one connection; this visor always uses one."""
     if count != 1:
         raise NotSupported(f"{count} routes for one connection: this visor always uses 1")
-
-
-@operation(rpc="DialPing")
-async def dial_ping(visor: "Visor", request: PingConfig) -> None:
-    """Have a route to another visor ready, to ping it."""
-    await visor.pings.dial(request.pk)
-
-
-@operation(rpc="Ping")
-async def ping(visor: "Visor", request: PingConfig) -> Annotated[list[int], Slice(DURATION)]:
-    """How long messages take there and back over that route, in ns."""
-    taken = await visor.pings.ping(request.pk, request.tries or 1, request.size)
-    return [round(seconds * 1e9) for seconds in taken]
-
-
-@operation(rpc="StopPing")
-async def stop_ping(visor: "Visor", pk: Annotated[PubKey, PUBKEY]) -> None:
-    """Close that route."""
-    await visor.pings.stop(pk)

@@ -13,14 +13,14 @@ from skywire.dmsg.client import DmsgClient
 from skywire.metrics import Registry
 from skywire.router.dialling import Avoid, Finder
 from skywire.router.dialling import Routes as Found
-from skywire.router.finder import LocalRoutes, RouteFinder, all_transports
+from skywire.router.finder import Fixed, LocalRoutes, RouteFinder, Through, all_transports
 from skywire.router.ports import RouteListener
 from skywire.router.route_group import RouteGroup
 from skywire.router.router import Router
 from skywire.router.setup_client import SetupClient
 from skywire.visor.services import Services, check_url
 from skywire.visor.transports import Transports
-from skywire.wire.routes import MAX_HOPS, Bounds
+from skywire.wire.routes import MAX_HOPS, Bounds, Path
 from skywire.wire.transport import Entry
 
 
@@ -104,6 +104,14 @@ class Routes:
 
     async def dial(self, remote: PubKey, port: int) -> RouteGroup:
         return await self.router.dial(remote, port)
+
+    async def dial_via(self, remote: PubKey, port: int, via: PubKey) -> RouteGroup:
+        """Over a route that leads over `via`. Raises NotFound, too, when there is none."""
+        return await self.router.dial(remote, port, lambda finder: Through(finder, via))
+
+    async def dial_along(self, path: Path, port: int) -> RouteGroup:
+        """Over this route and no other; it may lead back to this visor."""
+        return await self.router.dial(path[-1].to_pk, port, lambda _: Fixed(path))
 
     def listen(self, port: int) -> RouteListener:
         return self.router.listen(port)

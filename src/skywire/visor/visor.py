@@ -253,7 +253,7 @@ class Visor:
         found += transports.modules()
         routes = parts.routes = await enter(Routes(config, dmsg, transports, services))
         network = parts.network = Network(dmsg, routes)
-        pings = parts.pings = Pings(self.pk, network)
+        pings = parts.pings = Pings(self.pk, routes)
         found.append(Module("ping", pings.serve))
         forwarding = Forwarding(self.pk, network, Path(config.local_path), config.cli_addr)
         parts.forwarding = await enter(forwarding)

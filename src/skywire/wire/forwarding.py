@@ -3,7 +3,7 @@
     port 57  server 00, client {"port":N}, server {} or {"error":"…"}, then bytes both ways
     port 47  client {"port":N}, server {} or {"error":"…"}, then HTTP; nodes of 2024
 
-An object has no frame: it ends with its last brace, and what follows belongs to the connection.
+An object has no frame (json_object.py); what follows it belongs to the connection.
 """
 
 from typing import TypeVar
@@ -13,15 +13,11 @@ import msgspec
 from skywire.errors import RemoteProtocolError
 
 READY = b"\0"
-MAX_OBJECT = 4096  # bytes; ours have less than 100
 MAX_REASON = 300  # characters of a peer's error that we pass on
 OK = b"{}"
 
 NOT_WHITELISTED = "not whitelisted"
 UNKNOWN_PEER = "cannot verify peer"
-
-_OPEN, _CLOSE, _QUOTE, _ESCAPE = b'{}"\\'
-_SPACE = b" \t\r\n"
 
 
 def not_registered(port: int) -> str:
@@ -30,51 +26,6 @@ def not_registered(port: int) -> str:
 
 def not_dialled(port: int) -> str:
     return f"failed to dial port {port}"
-
-
-class ObjectReader:
-    """Finds the end of one JSON object in bytes that come in any pieces."""
-
-    def __init__(self) -> None:
-        self.rest = b""  # what came behind the object
-        self._data = bytearray()
-        self._seen = 0
-        self._depth = 0
-        self._in_text = False
-        self._escaped = False
-
-    def receive_data(self, data: bytes) -> bytes | None:
-        """The object once it is whole. Raises RemoteProtocolError."""
-        self._data += data
-        while self._seen < len(self._data):
-            byte = self._data[self._seen]
-            self._seen += 1
-            if self._ends(byte):
-                self.rest = bytes(self._data[self._seen :])
-                return bytes(self._data[: self._seen])
-            if self._seen >= MAX_OBJECT:
-                raise RemoteProtocolError(f"more than {MAX_OBJECT} bytes without a whole object")
-        return None
-
-    def _ends(self, byte: int) -> bool:
-        if self._in_text:
-            if self._escaped:
-                self._escaped = False
-            elif byte == _ESCAPE:
-                self._escaped = True
-            elif byte == _QUOTE:
-                self._in_text = False
-        elif byte == _OPEN:
-            self._depth += 1
-        elif self._depth == 0:
-            if byte not in _SPACE:
-                raise RemoteProtocolError(f"byte {byte:#04x} where a JSON object should begin")
-        elif byte == _QUOTE:
-            self._in_text = True
-        elif byte == _CLOSE:
-            self._depth -= 1
-            return self._depth == 0
-        return False
 
 
 class _Hello(msgspec.Struct):
