@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from skywire.streams.relay import copy_both as copy_both
     from skywire.streams.stream import Address as Address
     from skywire.streams.stream import Stream as Stream
+    from skywire.streams.tcp import dial_tcp as dial_tcp
+    from skywire.streams.tcp import listen_tcp as listen_tcp
 
 __version__ = "0.1.0"
 
@@ -61,6 +63,8 @@ _HOMES = {
     "copy_both": "streams.relay",
     "Address": "streams.stream",
     "Stream": "streams.stream",
+    "dial_tcp": "streams.tcp",
+    "listen_tcp": "streams.tcp",
 }
 _MODULES = ("errors", "testing")
 

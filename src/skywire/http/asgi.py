@@ -38,7 +38,7 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # of these; everyone has own names for them
 
 
 def asgi_application(app: AsgiApp, *, max_body: int = MAX_BODY) -> web.Application:
