@@ -78,10 +78,8 @@ class LazyGroup(click.Group):
 
     def with_options(self, options: Callable[[], list[click.Option]]) -> "LazyGroup":
         """Let all groups below take the options, too; the help of this one shows them."""
-        for entry in self.lazy.values():
-            if isinstance(entry, LazyGroup):
-                entry.params += options()
-                entry.with_options(options)
+        for group in dict.fromkeys(groups_below(self)):
+            group.params += options()
         return self
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -142,6 +140,13 @@ class LazyGroup(click.Group):
         if found:
             return f'did you mean "{found[0]}"?'
         return f"expected one of {', '.join(self._shown(ctx))}."
+
+
+def groups_below(group: LazyGroup) -> Iterator[LazyGroup]:
+    for entry in group.lazy.values():
+        if isinstance(entry, LazyGroup):
+            yield entry
+            yield from groups_below(entry)
 
 
 def places_of(group: LazyGroup, path: str) -> Iterator[tuple[str, str]]:

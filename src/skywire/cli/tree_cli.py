@@ -118,6 +118,72 @@ tp = LazyGroup(
     default="ls",
 )
 
+util = LazyGroup(
+    "util",
+    "Small helpers for scripts.",
+    {
+        "foreach": Lazy(
+            "skywire.cli.util:foreach",
+            "Run a command for each public key; {pk} stands for the key, else it comes last.",
+        ),
+        "jq": Lazy(
+            "skywire.cli.util:jq",
+            "Print what a jq filter makes of JSON from a file or standard input.",
+        ),
+    },
+)
+
+hv = LazyGroup(
+    "hv",
+    "The visor and its hypervisors.",
+    {
+        "add": Lazy(
+            "skywire.cli.hv:add",
+            "Let another visor control this one, from now on and in the config file, too.",
+        ),
+        "cpk": Lazy("skywire.cli.hv:cpk", "List the hypervisors in the visor's config."),
+        "ls": Lazy(
+            "skywire.cli.hv_list:list_visors",
+            "List the visors that are connected to the hypervisor, and those of hypervisors among "
+            "them.",
+        ),
+        "pk": Lazy("skywire.cli.hv:pk", "List the hypervisors that the visor is connected to."),
+        "status": Lazy(
+            "skywire.cli.hv:status",
+            "Show whether the visor is a hypervisor, and which ones control it.",
+        ),
+        "tree": Lazy(
+            "skywire.cli.hv_list:list_visors",
+            "List the visors that are connected to the hypervisor, and those of hypervisors among "
+            "them.",
+            hidden=True,
+        ),
+        "ui": Lazy(
+            "skywire.cli.hv:ui",
+            "Open the hypervisor's pages in a browser, and print their address.",
+        ),
+    },
+)
+
+cli_dmsg = LazyGroup(
+    "dmsg",
+    "The visor's dmsg client.",
+    {
+        "connect-all": Lazy(
+            "skywire.visor.ops_dmsg:dmsg_connect_all",
+            "Connect to every dmsg server, until the visor restarts.",
+        ),
+        "sessions": Lazy(
+            "skywire.visor.ops_dmsg:dmsg_sessions",
+            "The dmsg servers that this visor is connected to, and how far away they are.",
+        ),
+        "set-sessions": Lazy(
+            "skywire.visor.ops_dmsg:set_dmsg_sessions",
+            "Stay connected to so many dmsg servers, 0 for every one; in the config file, too.",
+        ),
+    },
+)
+
 visor = LazyGroup(
     "visor",
     "The visor itself.",
@@ -134,28 +200,7 @@ visor = LazyGroup(
             "skywire.visor.ops_info:health",
             "Whether the services this visor needs can be reached.",
         ),
-        "hv": LazyGroup(
-            "hv",
-            "The visor and its hypervisors.",
-            {
-                "add": Lazy(
-                    "skywire.cli.hv:add",
-                    "Let another visor control this one, from now on and in the config file, too.",
-                ),
-                "cpk": Lazy("skywire.cli.hv:cpk", "List the hypervisors in the visor's config."),
-                "pk": Lazy(
-                    "skywire.cli.hv:pk", "List the hypervisors that the visor is connected to."
-                ),
-                "status": Lazy(
-                    "skywire.cli.hv:status",
-                    "Show whether the visor is a hypervisor, and which ones control it.",
-                ),
-                "ui": Lazy(
-                    "skywire.cli.hv:ui",
-                    "Open the hypervisor's pages in a browser, and print their address.",
-                ),
-            },
-        ),
+        "hv": hv,
         "info": Lazy(
             "skywire.cli.visor_info:info",
             "Show the visor on one screen: key, address, dmsg server, version, health, uptime.",
@@ -200,11 +245,13 @@ cli = LazyGroup(
     "Ask and change a running visor.",
     {
         "config": config,
+        "dmsg": cli_dmsg,
         "dmsgpty": pty.twin("dmsgpty"),
         "halt": Lazy(
             "skywire.cli.visor_power:halt",
             "Have the visor stop; systemd, where it runs one, starts it again.",
         ),
+        "hv": hv,
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "pty": pty,
         "reward": Lazy(
@@ -214,6 +261,7 @@ cli = LazyGroup(
         "rg": rg,
         "route": route,
         "tp": tp,
+        "util": util,
         "visor": visor,
     },
     params=group_options(),

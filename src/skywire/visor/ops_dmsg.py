@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 
-@operation(rpc="DmsgSessions")
+@operation(rpc="DmsgSessions", cli="dmsg sessions")
 async def dmsg_sessions(visor: "Visor") -> list[DmsgServer]:
     """The dmsg servers that this visor is connected to, and how far away they are."""
     return description.dmsg_servers(visor)
 
 
-@operation(rpc="DmsgConnectAll")
+@operation(rpc="DmsgConnectAll", cli="dmsg connect-all")
 async def dmsg_connect_all(visor: "Visor") -> None:
     """Connect to every dmsg server, until the visor restarts."""
     visor.dmsg.keep_sessions(0)
 
 
-@operation(rpc="SetDmsgSessionsCount")
+@operation(rpc="SetDmsgSessionsCount", cli="dmsg set-sessions")
 async def set_dmsg_sessions(visor: "Visor", count: int) -> None:
     """Stay connected to so many dmsg servers, 0 for every one; in the config file, too."""
     settings.set_dmsg_sessions(visor, count)
