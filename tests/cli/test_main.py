@@ -79,6 +79,7 @@ def test_commands_teach_by_an_example_and_tell_their_shape(word: str) -> None:
 
 
 WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
+    "skywire app",
     "skywire cli pty start",
     "skywire cli util jq",
     "skywire cli visor start",

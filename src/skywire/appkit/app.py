@@ -1,14 +1,14 @@
 """What an app is, and what it gets. Source: architecture.md §12.
 
     class Echo:
-        name, port = "echo", 45
+        name, port, options = "echo", 45, Options
 
         def __init__(self, arguments: Sequence[str]) -> None: ...
 
         async def run(self, host: Host) -> None:
             listener = await host.listen(self.port)
             await host.set_status(RUNNING)
-            ...
+            ...  # `example` has the rest
 
 The same class runs inside a visor and as a process of its own: `Host` is the visor's end of it or
 a connection to the visor (`client.AppClient`). It is found by its name, see `registry`.
@@ -16,6 +16,8 @@ a connection to the visor (`client.AppClient`). It is found by its name, see `re
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
+
+import msgspec
 
 from skywire.appkit.network import SKYNET
 from skywire.crypto.keys import PubKey
@@ -61,6 +63,7 @@ class App(Protocol):
 
     name: ClassVar[str]
     port: ClassVar[int]  # used when the config has none
+    options: ClassVar[type[msgspec.Struct]]  # its flags, see `options`
 
     def __init__(self, arguments: Sequence[str]) -> None: ...
 

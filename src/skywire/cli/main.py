@@ -87,6 +87,7 @@ root = RootGroup(
     "skywire",
     "Skywire: a mesh network whose addresses are public keys.",
     {
+        "app": Lazy("skywire.cli.app:app", "Run an app, as a visor does."),
         "cli": cli,
         "completion": Lazy(
             "skywire.cli.completion:completion",

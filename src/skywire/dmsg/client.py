@@ -12,8 +12,9 @@ be away: sessions go on and the entry is posted when it returns.
 import asyncio
 import logging
 import random
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.dmsg.dialling import Answerer, look_up_address, open_stream
@@ -56,6 +57,12 @@ SERVERS_RETRY = (1.0, 10.0)  # seconds between questions for servers: first, at 
 CONNECT_RETRY = (1.0, 12.0)  # seconds until a server that failed is tried again: first, at most
 
 
+OnAddress = Callable[[str], Coroutine[Any, Any, None]]  # host:port
+
+
+async def _nobody_cares(_: str) -> None: ...
+
+
 class DmsgClient:
     """`directory` says where servers and other clients are. `min_sessions` 0: every server."""
 
@@ -85,6 +92,9 @@ class DmsgClient:
         self._changed = asyncio.Event()  # a session came or went; for `_keep_sessions` only
         self._up = asyncio.Event()  # there is a session
         self.servers_error = ""  # why no server could be asked for the last time; "" when it could
+        self.on_dial: OnAddress = _nobody_cares  # before a server is dialled
+        self.on_close: OnAddress = _nobody_cares
+        self._addresses: dict[PubKey, str] = {}  # of the servers we have a session with
         self._closing = False
         self._tasks = Tasks(f"dmsg client {public.hex()[:8]}")
         self._keeper = EntryKeeper(directory, secret, self._entry, update_interval)
@@ -126,6 +136,11 @@ class DmsgClient:
         """Seconds of the last keep-alive to `server`; None before the first answer."""
         session = self._sessions.get(server)
         return session.yamux.round_trip if session is not None else None
+
+    @property
+    def server_addresses(self) -> list[str]:
+        """host:port of the servers we have a session with."""
+        return [self._addresses[pk] for pk in self.sessions if pk in self._addresses]
 
     @property
     def session_ports(self) -> list[int]:
@@ -269,6 +284,7 @@ class DmsgClient:
         opened: asyncio.Future[None] = loop.create_future()
         self._opening[session] = opened
         try:
+            await self.on_dial(f"{host}:{port}")
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await loop.create_connection(lambda: session, host, port)
             async with asyncio.timeout(HANDSHAKE_TIMEOUT + 1):
@@ -289,6 +305,7 @@ class DmsgClient:
         if not session.is_open:
             raise DialFailed(f"{host}:{port} closed the session at once")
         self._sessions[key] = session
+        self._addresses[key] = f"{host}:{port}"
         log.info("session up server=%s", key.hex())
         self._notice()
         return session
@@ -340,6 +357,8 @@ class DmsgClient:
             opened.set_exception(DialFailed(f"handshake failed: {reason}"))
         if self._sessions.get(session.remote) is session:
             del self._sessions[session.remote]
+            if address := self._addresses.pop(session.remote, ""):
+                self._tasks.spawn(self.on_close(address), "closed")
             log.info("session down server=%s reason=%s", session.remote.hex(), reason)
             self._notice()
 

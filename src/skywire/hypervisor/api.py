@@ -9,7 +9,7 @@ from aiohttp import web
 from skywire import __version__, ui
 from skywire.errors import LocalProtocolError, SkywireError
 from skywire.http.app import Handler
-from skywire.hypervisor import settings, skynet
+from skywire.hypervisor import apps, settings, skynet
 from skywire.hypervisor.answers import answer
 from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT
@@ -95,7 +95,7 @@ def visor_routes() -> list[web.RouteDef]:
         if known.http is not None:
             handler = ADAPTERS.get(known.function, _plain)(known)
             found.append(web.route(known.http.method, f"/api{known.http.path}", handler))
-    return [*found, *skynet.MORE]
+    return [*found, *apps.MORE, *skynet.MORE]
 
 
 def _plain(known: Operation) -> Handler:
@@ -139,6 +139,7 @@ def _health(known: Operation) -> Handler:
 ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
     ops_info.summary: _summary,
     ops_info.health: _health,
+    **apps.ADAPTERS,
     **settings.ADAPTERS,
     **skynet.ADAPTERS,
 }

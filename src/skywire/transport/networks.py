@@ -60,16 +60,23 @@ class Network(Protocol):
         ...
 
 
+OnDial = Callable[[str, str], Awaitable[None]]  # type, host:port
+
+
+async def _nobody_cares(_: str, __: str) -> None: ...
+
+
 class Identity(NamedTuple):
-    """The keys of this visor, and the counter of its source ports."""
+    """The keys of this visor, the counter of its source ports, and who is told of TCP dials."""
 
     public: PubKey
     secret: SecKey
     ports: "itertools.count[int]"
+    on_dial: OnDial = _nobody_cares  # before the dial
 
     @classmethod
-    def of(cls, public: PubKey, secret: SecKey) -> "Identity":
-        return cls(public, secret, itertools.count(FIRST_PORT))
+    def of(cls, public: PubKey, secret: SecKey, on_dial: OnDial = _nobody_cares) -> "Identity":
+        return cls(public, secret, itertools.count(FIRST_PORT), on_dial)
 
     def next_port(self) -> int:
         """49153 first, then upwards and round again to 49152."""

@@ -39,6 +39,7 @@ def host_and_port(text: str, default_port: int | None = None) -> tuple[str, int]
 
 async def connect(host: str, port: int, identity: Identity, remote: PubKey, kind: str) -> Stream:
     """TCP, then identity and Noise handshake. Raises what `Network.dial` raises."""
+    await identity.on_dial(kind, f"{host}:{port}")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             raw = await dial_tcp(host, port)

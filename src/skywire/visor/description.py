@@ -31,6 +31,7 @@ def overview(visor: "Visor") -> Overview:
         local_pk=visor.pk,
         build_info=BuildInfo(f"v{__version__}", "unknown", "unknown"),
         app_protocol_version=APP_PROTOCOL_VERSION,
+        apps=[] if visor.parts.apps is None else visor.parts.apps.states(),
         transports=[shown.transport(link, visor.pk) for link in links],
         routes_count=0 if routes is None else len(routes.router.rules),
         local_ip=local_ip(),

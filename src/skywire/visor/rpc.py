@@ -7,6 +7,7 @@ from skywire.operations import Operation, operations
 from skywire.pty.host import MAX_MESSAGE
 from skywire.rpc.server import Method, RpcServer
 from skywire.visor import (
+    ops_apps,
     ops_dmsg,
     ops_fetch,
     ops_hv,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 OPERATIONS = (
+    ops_apps,
     ops_dmsg,
     ops_fetch,
     ops_hv,

@@ -31,6 +31,7 @@ from skywire.transport.stcp import StcpNetwork
 from skywire.visor.modules import Module, Part, Report
 from skywire.visor.nat import NatWatch, UnlessSymmetric
 from skywire.visor.services import Services
+from skywire.visor.tcp_events import TcpEvents
 from skywire.visor.unlisted import Unlisted
 from skywire.wire.service import VISOR, Service
 from skywire.wire.transport import DMSG
@@ -60,7 +61,14 @@ class _Served(NamedTuple):
 class Transports:
     """Use it as an async context manager, inside the dmsg client and the services it is given."""
 
-    def __init__(self, config: VisorConfig, dmsg: DmsgClient, services: Services) -> None:
+    def __init__(
+        self,
+        config: VisorConfig,
+        dmsg: DmsgClient,
+        services: Services,
+        tcp_events: TcpEvents | None = None,
+    ) -> None:
+        self._tcp_events = tcp_events or TcpEvents()
         self._config = config
         self._dmsg = dmsg
         self._services = services
@@ -78,7 +86,7 @@ class Transports:
     async def __aenter__(self) -> "Transports":
         """Raises InvalidValue naming the key of a URL that is none."""
         config = self._config
-        identity = Identity.of(config.pk, config.sk)
+        identity = Identity.of(config.pk, config.sk, self._tcp_events.dialling)
         url = config.transport.discovery
         if url:
             self.listing = await self._services.session("transport.discovery", url)

@@ -344,9 +344,12 @@ def to_json(value: Any) -> Any:
     omit: frozenset[str] = getattr(value, "OMIT_EMPTY", frozenset())
     hidden: frozenset[str] = getattr(value, "NOT_JSON", frozenset())
     flatten: str = getattr(value, "FLATTEN", "")
+    divided: dict[str, int] = getattr(value, "DIVIDED", {})  # JSON has another unit there
     result: dict[str, Any] = {}
     for one in fields(value):
         part = getattr(value, one.name)
+        if one.name in divided:
+            part //= divided[one.name]
         if one.name in hidden:
             continue
         if one.name == flatten:

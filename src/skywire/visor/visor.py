@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -32,6 +33,8 @@ from skywire.rpc.server import RpcServer
 from skywire.streams.stream import Stream
 from skywire.transport.persistent import Wanted
 from skywire.visor import description
+from skywire.visor.app_environment import Facts
+from skywire.visor.apps import Apps
 from skywire.visor.directory import open_directory
 from skywire.visor.dmsg_parts import DmsgParts
 from skywire.visor.fetching import Fetching
@@ -49,6 +52,7 @@ from skywire.visor.routes import Routes
 from skywire.visor.rpc import rpc_server
 from skywire.visor.seeding import known_to, twins_of
 from skywire.visor.services import Services
+from skywire.visor.tcp_events import TcpEvents
 from skywire.visor.terminals import Terminals
 from skywire.visor.transports import Transports
 from skywire.visor.types import (
@@ -82,6 +86,7 @@ class Parts:
     pings: Pings | None = None
     forwarding: Forwarding | None = None
     terminals: Terminals | None = None  # only if configured
+    apps: Apps | None = None  # of one that is not plain
     upkeep: Upkeep | None = None
 
 
@@ -155,6 +160,10 @@ class Visor:
     @property
     def forwarding(self) -> Forwarding:
         return _running(self.parts.forwarding)
+
+    @property
+    def apps(self) -> Apps:
+        return _running(self.parts.apps)
 
     @property
     def terminals(self) -> Terminals | None:
@@ -244,12 +253,15 @@ class Visor:
             min_sessions=config.dmsg.sessions_count,
             client_type="" if self._plain else CLIENT_TYPE,
         )
+        tcp_events = TcpEvents()
+        client.on_dial = partial(tcp_events.dialling, "tcp")
+        client.on_close = partial(tcp_events.closed, "tcp")
         dmsg = parts.dmsg = await enter(client)
         found += DmsgParts(dmsg).modules()
         services = parts.services = await enter(
             Services(self.pk, config.sk, dmsg, twins_of(config))
         )
-        transports = parts.transports = await enter(Transports(config, dmsg, services))
+        transports = parts.transports = await enter(Transports(config, dmsg, services, tcp_events))
         found += transports.modules()
         routes = parts.routes = await enter(Routes(config, dmsg, transports, services))
         network = parts.network = Network(dmsg, routes)
@@ -263,6 +275,11 @@ class Visor:
             terminals = await enter(Terminals(config.pty, dmsg, network, admitted))
             parts.terminals = terminals
             found += terminals.modules()
+        if not self._plain:
+            facts = Facts(dmsg.connected, lambda: dmsg.server_addresses, tcp_events.stcpr_addresses)
+            apps = Apps(self.file, network, services, tcp_events.events, facts)
+            parts.apps = await enter(apps)
+            found += apps.modules()
         found += RemoteRpc(self._rpc, network, self._admits).modules()
         upkeep = parts.upkeep = Upkeep(lambda: self.config, dmsg, services, transports, self.reward)
         if not self._plain:
