@@ -76,7 +76,7 @@ def merge(document: Any, old: dict[str, Any], new: dict[str, Any]) -> dict[str, 
         merged.pop(key, None)
     for key, value in new.items():
         before = old.get(key)
-        if value == before:
+        if key in old and value == before:
             continue
         if isinstance(value, dict):
             nested = before if isinstance(before, dict) else {}

@@ -105,6 +105,8 @@ def generated(choices: Choices) -> bytes:
     """The text of the file. Raises InvalidValue naming the key of a value that cannot be."""
     config = _config(choices)
     values = {"dmsgpty" if key == "pty" else key: value for key, value in plain(config).items()}
+    if config.hypervisor is None:
+        del values["hypervisor"]
     text = LAYOUT.write(values)
     ConfigFile(text, "config gen")
     return text
