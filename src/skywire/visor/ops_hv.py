@@ -14,6 +14,7 @@ from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.operations import operation
 from skywire.visor import (
     managed,
+    ops_apps,
     ops_dmsg,
     ops_info,
     ops_node,
@@ -25,6 +26,7 @@ from skywire.visor import (
 from skywire.visor.ops_services import ServiceHealth
 from skywire.visor.ops_transports import AddTransportIn
 from skywire.visor.types import DmsgServer, Summary, TransportSummary
+from skywire.visor.types_apps import LogsRequest, SetAutoStart, StartApp
 from skywire.visor.types_managed import HVVisorEntry, HVVisorTree
 from skywire.wire.gob_types import (
     BOOL,
@@ -33,16 +35,41 @@ from skywire.wire.gob_types import (
     NULL_UUID,
     PUBKEY,
     STRING,
+    TIME,
     UINT16,
     UINT32,
     UUID,
+    ZERO_TIME,
     Go,
+    GoTime,
 )
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 Pk = Annotated[PubKey, Go("PK", PUBKEY)]
+
+
+@dataclass(slots=True)
+class HVApp:
+    """Of `HVStartApp` and `HVStopApp`."""
+
+    pk: Pk = NULL_KEY
+    name: Annotated[str, Go("AppName", STRING)] = ""
+
+
+@dataclass(slots=True)
+class HVSetAutoStart:
+    pk: Pk = NULL_KEY
+    name: Annotated[str, Go("AppName", STRING)] = ""
+    auto_start: Annotated[bool, Go("Autostart", BOOL)] = False
+
+
+@dataclass(slots=True)
+class HVLogsSince:
+    pk: Pk = NULL_KEY
+    since: Annotated[GoTime, Go("Since", TIME)] = ZERO_TIME
+    name: Annotated[str, Go("AppName", STRING)] = ""
 
 
 @dataclass(slots=True)
@@ -148,6 +175,36 @@ async def _act(
 async def summary_of(visor: "Visor", pk: PubKey) -> Summary:
     """What one of the visors tells about itself."""
     return await _act(visor, pk, (summary_of, pk), ops_info.summary)
+
+
+@operation(rpc="HVStartApp")
+async def start_app_of(visor: "Visor", request: HVApp) -> None:
+    """Start an app of one of the visors."""
+    itself = (start_app_of, request)
+    await _act(visor, request.pk, itself, ops_apps.start_app, StartApp(request.name))
+
+
+@operation(rpc="HVStopApp")
+async def stop_app_of(visor: "Visor", request: HVApp) -> None:
+    """Stop an app of one of the visors."""
+    itself = (stop_app_of, request)
+    await _act(visor, request.pk, itself, ops_apps.stop_app, request.name)
+
+
+@operation(rpc="HVSetAutoStart")
+async def set_auto_start_of(visor: "Visor", request: HVSetAutoStart) -> None:
+    """Have an app of one of the visors start with it, or no longer."""
+    wanted = SetAutoStart(request.name, request.auto_start)
+    itself = (set_auto_start_of, request)
+    await _act(visor, request.pk, itself, ops_apps.set_auto_start, wanted)
+
+
+@operation(rpc="HVLogsSince")
+async def logs_since_of(visor: "Visor", request: HVLogsSince) -> list[str]:
+    """What an app of one of the visors has printed and logged since a moment."""
+    wanted = LogsRequest(request.since, request.name)
+    itself = (logs_since_of, request)
+    return await _act(visor, request.pk, itself, ops_apps.logs_since, wanted)
 
 
 @operation(rpc="HVSetMinHops")

@@ -7,7 +7,7 @@ import msgspec
 from skywire.config.values import Duration
 from skywire.errors import InvalidValue
 from skywire.operations import operation
-from skywire.wire.gob_types import INT
+from skywire.wire.gob_types import DURATION
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
@@ -38,13 +38,13 @@ async def shutdown(visor: "Visor") -> None:
 
 
 @operation(rpc="GetLogRotationInterval", http="GET /visors/{pk}/log/rotation")
-async def log_rotation_interval(visor: "Visor") -> Annotated[int, INT]:
+async def log_rotation_interval(visor: "Visor") -> Annotated[int, DURATION]:
     """How long the files with each day's traffic are kept, in nanoseconds."""
     return round(visor.config.transport.log_store.rotation_interval * NANOSECONDS)
 
 
 @operation(rpc="SetLogRotationInterval", http="PUT /visors/{pk}/log/rotation")
-async def set_log_rotation_interval(visor: "Visor", nanoseconds: Annotated[int, INT]) -> None:
+async def set_log_rotation_interval(visor: "Visor", nanoseconds: Annotated[int, DURATION]) -> None:
     """Keep the files with each day's traffic for so long, at least a day; also after a restart."""
     seconds = nanoseconds / NANOSECONDS
     if seconds < MIN_KEPT:
