@@ -62,7 +62,7 @@ def list_rules(node: NodeAddress, nrid: bool, rid: int | None, as_json: bool) ->
     """List the routing rules of the visor.
 
     "expire-at" is how long a rule lives without traffic, in JSON in ns. What a kind of rule does
-    not have is null there.
+    not have is null there. With -n, the JSON is a number.
     """
     own, rules = node.run(_rules)
     if nrid:

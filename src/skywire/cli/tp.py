@@ -53,7 +53,8 @@ def list_transports(
 ) -> None:
     """List the transports of the visor.
 
-    The latency is null in JSON where nobody has measured it; bytes are those of payload.
+    The latency is null in JSON where nobody has measured it; bytes are those of payload. With -u,
+    the JSON is a list of texts.
     """
     from skywire.visor import ops_transports
     from skywire.visor.ops_transports import TransportsIn
@@ -101,7 +102,7 @@ def _cells(row: dict[str, Any]) -> list[object]:
 @click.option("-t", "--type", "kind", help=f"Type. Default: {', '.join(AUTOMATIC_ORDER)} in turn.")
 @click.option("--label", default="", help="Label, 2026 visors only. Default: user.")
 @node_options
-@output.json_option(shape=ROW)
+@output.json_option(shape=[ROW])
 def add(
     node: NodeAddress,
     remote: PubKey | None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 0.2  # seconds between questions whether the visor is back
 FOLLOW = 1.0  # seconds between looks at the log
 LEVELS = ("trace", "debug", "info", "warning", "error", "fatal")
-ENTRY = {"time": str, "level": str, "_module": str, "msg": str, "log_line": int}
+ENTRY = {"time": str, "level": str, "_module": str, "msg": str, "log_line": int, "…": object}
 
 
 @click.command(epilog="Example: skywire cli visor start -c skywire-config.json")
