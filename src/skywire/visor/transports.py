@@ -6,12 +6,11 @@ to run. The manager is there while this is entered.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from skywire import __version__
 from skywire.config.model import VisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
@@ -30,10 +29,10 @@ from skywire.transport.setup import TransportGateway
 from skywire.transport.stcp import StcpNetwork
 from skywire.visor.modules import Module, Part, Report
 from skywire.visor.nat import NatWatch, UnlessSymmetric
+from skywire.visor.public_visor import PublicVisor
 from skywire.visor.services import Services
 from skywire.visor.tcp_events import TcpEvents
 from skywire.visor.unlisted import Unlisted
-from skywire.wire.service import VISOR, Service
 from skywire.wire.transport import DMSG
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ log = logging.getLogger(__name__)
 FIRST_LOOK = 0.05  # seconds between looks at a network that is not up yet …
 LOOK = 3.0  # … and at one that is
 PREPARE_LIMIT = 10.0  # seconds a dial waits for a transport to its target
-REGISTER_INTERVAL = 120.0  # seconds; what a service discovery lists lives about 300
-REGISTER_LIMIT = 10.0  # seconds for one request
 
 
 class _Served(NamedTuple):
@@ -183,11 +180,9 @@ class Transports:
             yield Module("transport setup", self._serve_setup)
         if config.transport.log_store.type == "file":
             yield Module("transport log", self._keep_log)
-        if self.autoconnect_module is not None:
-            if config.transport.public_autoconnect:
-                yield self.autoconnect_module
-            if config.is_public:
-                yield Module("public visor", self._be_public, awaited=False)
+        if self.autoconnect_module is not None and config.transport.public_autoconnect:
+            yield self.autoconnect_module
+        yield from PublicVisor(config, self._services, lambda: self._stcpr_port()).modules()
 
     @property
     def autoconnect_module(self) -> Module | None:
@@ -249,29 +244,6 @@ class Transports:
             report.up()
             await Autoconnect(self.manager, ServiceDirectory(session).public_visors).run()
 
-    async def _be_public(self, report: Report) -> None:
-        """Listed as a public visor while it has a public address and takes stcpr transports."""
-        from skywire.transport.service_directory import ServiceDirectory
-
-        url = self._config.launcher.service_discovery
-        async with self._services.temporary("launcher.service_discovery", url) as session:
-            directory = ServiceDirectory(session)
-            listed: Service | None = None
-            try:
-                while True:
-                    port = self._stcpr_port()
-                    if port and public_address(local_addresses()):
-                        address = f"{self._config.pk}:{port}"
-                        listed = Service(address=address, type=VISOR, version=f"v{__version__}")
-                        await _limited(directory.register(listed))
-                        report.up()
-                    else:
-                        report.down("no public IPv4 address, or no stcpr")
-                    await asyncio.sleep(REGISTER_INTERVAL if listed else LOOK)
-            finally:
-                if listed is not None:
-                    await _limited(directory.withdraw(listed))
-
     # For others
 
     async def prepare(self, remote: PubKey) -> None:
@@ -300,8 +272,3 @@ class Transports:
     @property
     def links(self) -> list[Link]:
         return list(self.manager.links.values())
-
-
-async def _limited(request: Awaitable[None]) -> None:
-    async with asyncio.timeout(REGISTER_LIMIT):
-        await request
