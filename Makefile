@@ -66,6 +66,7 @@ bench: $(VENV)/installed-dev
 docs: $(VENV)/installed
 	$(BIN)/skywire doc commands --output docs/reference/commands.md
 	$(BIN)/skywire doc config --output docs/reference/configuration.md
+	$(BIN)/skywire doc library --output docs/reference/library.md
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \

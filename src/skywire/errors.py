@@ -51,19 +51,27 @@ class AuthenticationFailed(RemoteProtocolError):
 
 
 class StreamError(SkywireError):
+    """A stream cannot be used any more."""
+
     code = "stream_error"
     http_status = 502
 
 
 class StreamClosed(StreamError):
+    """By us."""
+
     code = "stream_closed"
 
 
 class StreamReset(StreamError):
+    """By the peer or the network."""
+
     code = "stream_reset"
 
 
 class DialFailed(SkywireError):
+    """Nobody could be reached; the text has every attempt and its cause."""
+
     code = "dial_failed"
     http_status = 502
 
@@ -80,21 +88,29 @@ class Refused(SkywireError):
 
 
 class NotFound(SkywireError):
+    """Nothing has that key or name."""
+
     code = "not_found"
     http_status = 404
 
 
 class Conflict(SkywireError):
+    """What was asked for is in use, or there already."""
+
     code = "conflict"
     http_status = 409
 
 
 class Unavailable(SkywireError):
+    """Somebody we need does not answer, or there is no room."""
+
     code = "unavailable"
     http_status = 503
 
 
 class Forbidden(SkywireError):
+    """Not for who asked."""
+
     code = "forbidden"
     http_status = 403
 

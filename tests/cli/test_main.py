@@ -86,7 +86,7 @@ WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire dmsg disc",
     "skywire dmsg server start",
     "skywire completion",
-    *(f"skywire doc {name}" for name in ["commands", "config", "man"]),
+    *(f"skywire doc {name}" for name in ["commands", "config", "library", "man"]),
     *(f"skywire svc {name}" for name in ["all", "ar", "conf", "nv", "rf", "sd", "sn", "tpd"]),
     "skywire visor",
 }

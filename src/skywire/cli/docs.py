@@ -47,7 +47,7 @@ are texts like `"12h"`, or nanoseconds; an address is `"host:port"` or `":port"`
 """
 
 
-_output = click.option(
+output_option = click.option(
     "-o",
     "--output",
     "file",
@@ -57,21 +57,22 @@ _output = click.option(
 
 
 @click.command(epilog="Example: skywire doc commands -o commands.md")
-@_output
+@output_option
 @click.pass_context
 def commands(context: click.Context, file: Path | None) -> None:
     """Print the reference of the commands, in Markdown."""
-    _write(command_reference(context.find_root().command), file)
+    write(command_reference(context.find_root().command), file)
 
 
 @click.command(epilog="Example: skywire doc config -o configuration.md")
-@_output
+@output_option
 def config(file: Path | None) -> None:
     """Print the reference of the configuration, in Markdown."""
-    _write(config_reference(), file)
+    write(config_reference(), file)
 
 
-def _write(text: str, file: Path | None) -> None:
+def write(text: str, file: Path | None) -> None:
+    """To `file`, or to standard output."""
     if file is None:
         click.echo(text, nl=False)
     else:

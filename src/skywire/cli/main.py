@@ -37,6 +37,10 @@ doc = LazyGroup(
         "config": Lazy(
             "skywire.cli.docs:config", "Print the reference of the configuration, in Markdown."
         ),
+        "library": Lazy(
+            "skywire.cli.docs_library:library",
+            "Print the reference of the Python library, in Markdown.",
+        ),
         "man": Lazy(
             "skywire.cli.man:man", "Write a manual page for each command into a directory."
         ),
@@ -100,6 +104,9 @@ root = RootGroup(
         "dmsg": dmsg,
         "doc": doc,
         "keys": keys,
+        "ping": Lazy(
+            "skywire.cli.ping:ping", "Measure the way to a visor over routes, hop by hop."
+        ),
         "svc": svc,
         "tree": Lazy(
             "skywire.cli.tree:tree", "Show the tree of commands, or what is below the words."

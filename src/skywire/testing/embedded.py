@@ -73,7 +73,7 @@ class TestNetwork:
         self.nodes.append(await self._stack.enter_async_context(node))
         return node
 
-    async def start(self, count: int, links: Sequence[tuple[int, int]]) -> None:
+    async def _start_all(self, count: int, links: Sequence[tuple[int, int]]) -> None:
         """`count` nodes; with `links`, they have those transports and open no others."""
         pairs = [key_pair() for _ in range(count)]
         for pk, _ in pairs:
@@ -134,7 +134,7 @@ async def network(
         )
         shown = {name: urls[name] for name in (TPD, AR, RF, SD, CONF)}
         net = TestNetwork(known, {"discovery": relay.url, **shown}, stack)
-        await net.start(nodes, links)
+        await net._start_all(nodes, links)
         yield net
 
 
