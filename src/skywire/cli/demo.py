@@ -1,7 +1,6 @@
 """`skywire demo`: a private network on this machine; `break` disturbs it, `ping` measures it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -9,9 +8,6 @@ import msgspec
 from skywire.cli import output, runtime
 from skywire.demo import breaking, network, plan
 from skywire.demo.state import DemoInfo, find_running
-
-if TYPE_CHECKING:
-    from skywire.demo.routes import PingInfo
 
 _PORT = click.IntRange(0, 65535)
 _STATE_DIR = click.Path(file_okay=False, path_type=Path)
@@ -109,31 +105,14 @@ def ping(
     A demo must be running. Shows how long they take there and back, and the latency of each
     hop's transport.
     """
+    from skywire.cli.ping import ping_text
     from skywire.demo import routes
 
     outer = context.parent.params if context.parent is not None else {}
     running = find_running(state_dir or outer.get("state_dir"))
     pair = routes.node(running, source), routes.node(running, target)
     found = runtime.run(routes.ping(running, *pair))
-    output.emit(msgspec.to_builtins(found), as_json=as_json, text=_ping_text(found))
-
-
-def _ping_text(found: "PingInfo") -> str:
-    rows = []
-    for number, hop in enumerate(found.hops, 1):
-        latency, age = _figure(hop.latency_ms, "ms"), _figure(hop.age_s, "s")
-        rows.append((number, hop.start, hop.end, hop.type, latency, age))
-    columns = ("HOP", "FROM", "TO", "TRANSPORT", "LATENCY", "AGE")
-    times = found.round_trips_ms
-    return (
-        f"{output.render(output.Table(columns, rows))}\n\n"
-        f"{found.source} to {found.target} over {len(rows)} hops, {len(times)} messages: "
-        f"{min(times):.2f} to {max(times):.2f} ms there and back"
-    )
-
-
-def _figure(value: float | None, unit: str) -> str:
-    return "?" if value is None else f"{value:.2f} {unit}"
+    output.emit(msgspec.to_builtins(found), as_json=as_json, text=ping_text(found))
 
 
 def _print_json(info: DemoInfo) -> None:

@@ -3,6 +3,7 @@
 from skywire.cli.lazy import Lazy, LazyGroup
 from skywire.cli.node_options import group_options
 from skywire.cli.tree_config import config
+from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
 pty = LazyGroup(
     "pty",
@@ -213,6 +214,10 @@ visor = LazyGroup(
         "log": Lazy(
             "skywire.cli.visor_power:log", "Show the last log entries of the visor, up to 300."
         ),
+        "ping": Lazy(
+            "skywire.cli.ping:visor_ping",
+            'Ping a visor over a route, as older versions do; "skywire ping" shows more.',
+        ),
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "ports": Lazy(
             "skywire.cli.visor_info:ports",
@@ -233,6 +238,10 @@ visor = LazyGroup(
         "start": Lazy(
             "skywire.cli.visor_power:start", "Run a visor in this terminal; Ctrl-C ends it."
         ),
+        "test": Lazy(
+            "skywire.cli.ping:visor_test",
+            "Ping some public visors, as the service discovery lists them; times are in ms.",
+        ),
         "ver": Lazy(
             "skywire.cli.visor_info:ver", "Show the version of the visor and how it was built."
         ),
@@ -247,6 +256,7 @@ cli = LazyGroup(
         "config": config,
         "dmsg": cli_dmsg,
         "dmsgpty": pty.twin("dmsgpty"),
+        "fwd": fwd,
         "halt": Lazy(
             "skywire.cli.visor_power:halt",
             "Have the visor stop; systemd, where it runs one, starts it again.",
@@ -258,8 +268,11 @@ cli = LazyGroup(
             "skywire.cli.reward:reward",
             "Show or set the Skycoin address that the visor's rewards go to.",
         ),
+        "rev": rev,
         "rg": rg,
         "route": route,
+        "serve": serve,
+        "skynet": skynet,
         "tp": tp,
         "util": util,
         "visor": visor,

@@ -15,36 +15,17 @@ from skywire.crypto.keys import PubKey
 from skywire.demo import plan
 from skywire.demo.state import DemoInfo, PartInfo
 from skywire.errors import InvalidValue, Refused, Unavailable
-from skywire.ports import SKYNET_PING
 from skywire.rpc.client import RpcClient
 from skywire.streams.tcp import dial_tcp
-from skywire.visor import ops_ping, ops_routes, ops_transports
+from skywire.visor import ops_ping, ops_transports
 from skywire.visor.client import RemoteVisor
-from skywire.visor.ops_ping import PingConfig
-from skywire.visor.types import RouteGroupInfo
+from skywire.visor.ops_ping import PingConfig, TracePingIn
+from skywire.visor.ping_report import PingInfo, report, with_figure
 
 CALL_LIMIT = 20.0  # seconds for a node to answer
 READY_LIMIT = 20.0  # seconds until the first route must be there
 POLL_INTERVAL = 0.1  # seconds
 TRIES = 5
-
-
-class HopInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`latency_ms` is of the transport, there and back; both are None while unknown."""
-
-    start: str  # names of nodes
-    end: str
-    transport: str
-    type: str
-    latency_ms: float | None
-    age_s: float | None
-
-
-class PingInfo(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    target: str
-    hops: list[HopInfo]
-    round_trips_ms: list[float]
 
 
 def node(demo: DemoInfo, name: str) -> PartInfo:
@@ -57,35 +38,16 @@ def node(demo: DemoInfo, name: str) -> PartInfo:
 
 async def ping(demo: DemoInfo, source: PartInfo, target: PartInfo) -> PingInfo:
     """Raises Unavailable, and what the nodes say: no route, a hop that is down."""
-    names = {part.public_key: part.name for part in demo.parts}
-    by_key = {part.public_key: part for part in demo.parts}
-    request = PingConfig(pk=PubKey.parse(target.public_key), tries=TRIES)
+    by_key = {PubKey.parse(part.public_key): part for part in demo.parts if part.public_key}
+    request = TracePingIn(PubKey.parse(target.public_key), tries=TRIES)
     async with asyncio.timeout(CALL_LIMIT), _visor(source.rpc) as visor:
-        await visor.call(ops_ping.dial_ping, request)
-        taken = await visor.call(ops_ping.ping, request)
-        groups = await visor.call(ops_routes.route_groups)
+        trace = await visor.call(ops_ping.trace_ping, request)
+    found = report(trace, request.pk, {pk: part.name for pk, part in by_key.items()})
     hops = []
-    for hop in _group_to(groups, request.pk).hops:
-        async with asyncio.timeout(CALL_LIMIT), _visor(by_key[hop.from_].rpc) as visor:
-            figures = await visor.call(ops_transports.transport_figures)
-        found = next((figure for figure in figures if str(figure.id) == hop.tp_id), None)
-        known = found is not None and found.latency_ms > 0
-        hops.append(
-            HopInfo(
-                start=names[hop.from_],
-                end=names[hop.to],
-                transport=hop.tp_id,
-                type="" if found is None else found.type,
-                latency_ms=found.latency_ms if found is not None and known else None,
-                age_s=found.latency_age_s if found is not None and known else None,
-            )
-        )
-    return PingInfo(
-        source=source.name,
-        target=target.name,
-        hops=hops,
-        round_trips_ms=[nanoseconds / 1e6 for nanoseconds in taken],
-    )
+    for hop, told in zip(found.hops, trace.hops, strict=True):
+        async with asyncio.timeout(CALL_LIMIT), _visor(by_key[told.from_pk].rpc) as visor:
+            hops.append(with_figure(hop, await visor.call(ops_transports.transport_figures)))
+    return msgspec.structs.replace(found, hops=hops)
 
 
 async def close_transports(part: PartInfo) -> None:
@@ -109,13 +71,6 @@ async def make_ready(rpc: str, target: PubKey) -> None:
                 await asyncio.sleep(POLL_INTERVAL)
     except TimeoutError:
         raise Unavailable(f"no route to {target} after {READY_LIMIT:g} s: {reason}") from None
-
-
-def _group_to(groups: list[RouteGroupInfo], target: PubKey) -> RouteGroupInfo:
-    for group in groups:
-        if group.initiator and (group.desc.src_pk, group.desc.src_port) == (target, SKYNET_PING):
-            return group
-    raise Unavailable(f"the route to {target} has just ended; try again")
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ class PingConfig:
 
 
 @dataclass(slots=True)
-class TestResult:
+class VisorTest:
     """Times are texts in ms, as Go has them; `status` is "Success", or what went wrong."""
 
     GO_NAME: ClassVar[str] = "TestResult"
@@ -162,7 +162,7 @@ async def _types(visor: "Visor", steps: list[Step]) -> dict[Uuid, str]:
 @operation(rpc="TestVisor")
 async def test_visor(
     visor: "Visor", request: PingConfig
-) -> Annotated[list[TestResult], Slice(TestResult)]:
+) -> Annotated[list[VisorTest], Slice(VisorTest)]:
     """Ping some public visors, one after the other."""
     count = request.public_visors
     if not 0 < count <= MAX_TESTED:
@@ -182,12 +182,12 @@ async def test_visor(
     return [await _test(visor, pk, request) for pk in others]
 
 
-async def _test(visor: "Visor", pk: PubKey, request: PingConfig) -> TestResult:
+async def _test(visor: "Visor", pk: PubKey, request: PingConfig) -> VisorTest:
     try:
         async with asyncio.timeout(TEST_LIMIT):
             taken = await visor.pings.once(pk, request.tries or 1, request.size)
     except (SkywireError, TimeoutError) as error:
-        return TestResult(str(pk), "0", "0", "0", f"Failed: {error or 'no answer in time'}")
+        return VisorTest(str(pk), "0", "0", "0", f"Failed: {error or 'no answer in time'}")
     mean = sum(taken) / len(taken)
     longest, shortest, usual = (f"{each * 1000:.2f}" for each in (max(taken), min(taken), mean))
-    return TestResult(str(pk), longest, shortest, usual, "Success")
+    return VisorTest(str(pk), longest, shortest, usual, "Success")
