@@ -153,7 +153,7 @@ async def test_the_socket_is_gone_after_a_stop(tmp_path: Path) -> None:
 async def test_a_discovery_that_cannot_be_used_is_named() -> None:
     for discovery, servers, error, text in (
         ("ftp://x", [], InvalidValue, "dmsg.discovery"),
-        ("dmsg://02ab:80", [], NotSupported, "dmsg.discovery"),
+        ("dmsg://02ab:80", [], InvalidValue, "dmsg.discovery"),
         ("", [], InvalidValue, "nowhere to connect"),
         ("", [{"static": "zz"}], InvalidValue, "dmsg.servers"),
     ):

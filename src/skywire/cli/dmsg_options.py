@@ -11,13 +11,13 @@ import click
 
 from skywire import log
 from skywire.cli.progress import progress
-from skywire.config.model import PRODUCTION_DISCOVERY
 from skywire.crypto.generate import key_pair
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import InvalidValue, Unavailable
 
 if TYPE_CHECKING:
     from skywire.dmsg.client import DmsgClient
+    from skywire.dmsg.discovery import Directory
 
 KEY_VARIABLES = ["DMSG_SK", "DMSGCURL_SK"]
 CONNECT_WAIT = 20.0  # seconds a command with an end waits for its first dmsg server
@@ -36,7 +36,22 @@ class Identity(NamedTuple):
 
 
 def _secret(_: click.Context, __: click.Parameter, text: str | None) -> SecKey:
-    """64 hexadecimal characters, `@FILE` of `skywire keys gen -o FILE`, or a new key."""
+    return parse_secret(text)
+
+
+def default_discovery() -> str:
+    """Of the deployment: by HTTP, or on dmsg when it is there only."""
+    from skywire.config.deployment import base_deployment
+
+    known = base_deployment()
+    return known.dmsg_discovery or known.dmsg_discovery_dmsg
+
+
+def parse_secret(text: str | None) -> SecKey:
+    """64 hexadecimal characters, `@FILE` of `skywire keys gen -o FILE`, or a new key.
+
+    Raises InvalidValue, OSError.
+    """
     if not text:
         return key_pair()[1]
     if not text.startswith("@"):
@@ -70,10 +85,10 @@ def identity_options(loglvl: str, *, short: bool = True) -> Callable[[_Function]
         ),
         click.option(
             "--dmsg-disc",
-            default=PRODUCTION_DISCOVERY,
-            show_default=True,
+            default=default_discovery,
+            show_default="the deployment's",
             metavar="URL",
-            help="The dmsg discovery.",
+            help="The dmsg discovery: http://, https://, or dmsg://<public key>[:port].",
         ),
         click.option(
             "-e",
@@ -129,21 +144,46 @@ def whitelist_option(function: _Function) -> _Function:
 
 
 @asynccontextmanager
+async def client_of(
+    secret: SecKey, discovery: str, sessions: int
+) -> "AsyncIterator[tuple[DmsgClient, Directory]]":
+    """A client that begins to connect, and the directory it asks.
+
+    A discovery on dmsg is reached through the servers of the deployment. Raises InvalidValue.
+    """
+    from skywire.config.deployment import base_deployment
+    from skywire.config.model import DmsgConfig
+    from skywire.dmsg.client import DmsgClient
+    from skywire.visor.directory import open_directory
+    from skywire.visor.seeding import known_to_helper
+
+    made: list[DmsgClient] = []
+    config = DmsgConfig(discovery=discovery, sessions_count=sessions)
+    known = known_to_helper(config)
+    if discovery.startswith("dmsg://") and not known.servers:
+        known = known._replace(servers=base_deployment().server_entries())
+        if not known.servers:
+            raise InvalidValue(
+                f"{discovery}: nobody knows a dmsg server to reach it by; name a deployment with "
+                "dmsg_servers in SKYDEPLOY"
+            )
+    opening = open_directory(config, known, lambda pk, port: made[0].dial(pk, port))
+    async with opening as directory:
+        made.append(DmsgClient(secret.public(), secret, directory, min_sessions=sessions))
+        async with made[0] as client:
+            yield client, directory
+
+
+@asynccontextmanager
 async def dialling(identity: Identity) -> "AsyncIterator[DmsgClient]":
     """A client that can dial, for a command with an end. Raises Unavailable, and says why."""
-    from skywire.dmsg.client import DmsgClient
-    from skywire.dmsg.discovery import DiscoveryClient
-
     async with AsyncExitStack() as stack:
         async with progress(lambda: "connecting to the dmsg network …"):
-            directory = await stack.enter_async_context(DiscoveryClient(identity.discovery))
+            connecting = client_of(identity.secret, identity.discovery, identity.sessions)
+            client, directory = await stack.enter_async_context(connecting)
             servers = await directory.available_servers()
             if not servers:
                 raise Unavailable(f"discovery {identity.discovery} lists no dmsg server")
-            client = DmsgClient(
-                identity.public, identity.secret, directory, min_sessions=identity.sessions
-            )
-            await stack.enter_async_context(client)
             try:
                 async with asyncio.timeout(CONNECT_WAIT):
                     await client.connected()
@@ -158,15 +198,7 @@ async def dialling(identity: Identity) -> "AsyncIterator[DmsgClient]":
 @asynccontextmanager
 async def serving(identity: Identity) -> "AsyncIterator[DmsgClient]":
     """A client that others can dial, once it is entered: waits for a server as long as it takes."""
-    from skywire.dmsg.client import DmsgClient
-    from skywire.dmsg.discovery import DiscoveryClient
-
-    async with (
-        DiscoveryClient(identity.discovery) as directory,
-        DmsgClient(
-            identity.public, identity.secret, directory, min_sessions=identity.sessions
-        ) as client,
-    ):
+    async with client_of(identity.secret, identity.discovery, identity.sessions) as (client, _):
         async with progress(lambda: "waiting for a dmsg server …"):
             await client.ready()
         yield client

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_AGE = 5.0  # minutes
 STEP_LIMIT = 30.0  # seconds for one way when the user sets no limit for all
-TEST_VARIABLE = "SKYWIRETEST"  # "1": the test deployment
 HTTP, DMSG, RPC = "http", "dmsg", "rpc"
 
 T = TypeVar("T")
@@ -199,7 +198,7 @@ def show(
     result: object,
     *,
     as_json: bool,
-    text: "str | output.Table | None" = None,
+    text: "str | output.Table | output.Facts | None" = None,
 ) -> None:
     """Print `result`, with the source and the age of what it was made from."""
     each = [found] if not isinstance(found, Sequence) else list(found)
@@ -256,8 +255,7 @@ def fetch_options(function: _Function) -> _Function:
         click.option(
             "--testenv",
             is_flag=True,
-            envvar=TEST_VARIABLE,
-            help=f"The test deployment (env {TEST_VARIABLE}).",
+            help="The test deployment; so does SKYWIRETEST=1.",
         ),
     ]
 
@@ -274,11 +272,11 @@ def fetch_options(function: _Function) -> _Function:
         testenv: bool,
         **named: Any,
     ) -> Any:
-        from skywire.config.deployment import PRODUCTION, TEST, deployment
+        from skywire.config.deployment import TEST, base_deployment, deployment
 
         refused = {RPC: no_rpc, DMSG: no_dmsg, HTTP: no_http}
         ways = frozenset(name for name, off in refused.items() if not off)
-        services = deployment(TEST if testenv else PRODUCTION)
+        services = deployment(TEST) if testenv else base_deployment()
         fetcher = Fetcher(node, services, cache_age, cache_dir, ways)
         return function(*positional, fetcher=fetcher, **named)
 

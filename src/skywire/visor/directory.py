@@ -55,7 +55,7 @@ async def open_directory(
                 f'dmsg.discovery: "{config.discovery[:100]}": expected http://, https://, or '
                 "dmsg://<public key>:<port> and dmsg.servers to reach it by"
             )
-        if not known.servers:
+        if not known.servers and not known.alone:
             raise InvalidValue(
                 "dmsg.discovery is empty and dmsg.servers, too: nowhere to connect to"
             )

@@ -21,11 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class Known(NamedTuple):
-    """`discovery` is the dmsg:// address of the dmsg discovery, or ""."""
+    """`discovery` is the dmsg:// address of the dmsg discovery, or "". `alone`: there is no
+    deployment to belong to (SKYDEPLOY names an empty one), so to have nowhere to go is no mistake.
+    """
 
     discovery: str
     services: list[PubKey]
     servers: list[Entry]
+    alone: bool = False
 
 
 def known_to(config: VisorConfig) -> Known:
@@ -35,6 +38,7 @@ def known_to(config: VisorConfig) -> Known:
         addresses["dmsg.discovery_dmsg"],
         keys_of(addresses),
         servers_of(config.dmsg, _deployment(config.dmsg)),
+        alone=base_deployment() == Deployment(),
     )
 
 
