@@ -3,6 +3,7 @@
 from skywire.cli.lazy import Lazy, LazyGroup
 from skywire.cli.node_options import group_options
 from skywire.cli.tree_config import config
+from skywire.cli.tree_net import log, mdisc, proxy, rewards, sd, tp_disc, tp_tree, ut, vpn
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
 pty = LazyGroup(
@@ -114,7 +115,9 @@ tp = LazyGroup(
             },
             default="ls",
         ),
+        "disc": tp_disc,
         "rm": Lazy("skywire.cli.tp:remove", "Close a transport, or all."),
+        "tree": tp_tree,
     },
     default="ls",
 )
@@ -262,20 +265,27 @@ cli = LazyGroup(
             "Have the visor stop; systemd, where it runs one, starts it again.",
         ),
         "hv": hv,
+        "log": log,
+        "mdisc": mdisc,
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
+        "proxy": proxy,
         "pty": pty,
         "reward": Lazy(
             "skywire.cli.reward:reward",
             "Show or set the Skycoin address that the visor's rewards go to.",
         ),
         "rev": rev,
+        "rewards": rewards,
         "rg": rg,
         "route": route,
+        "sd": sd,
         "serve": serve,
         "skynet": skynet,
         "tp": tp,
+        "ut": ut,
         "util": util,
         "visor": visor,
+        "vpn": vpn,
     },
     params=group_options(),
 ).with_options(lambda: group_options(hidden=True))
