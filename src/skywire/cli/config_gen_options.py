@@ -325,6 +325,6 @@ def defaults(path: Path) -> dict[str, Any]:
         try:
             option.type.convert(value, option, None)
         except click.BadParameter as error:
-            raise InvalidValue(f"{VARIABLE}={path}: {name}: {error.format_message()}") from error
+            raise InvalidValue(f"{VARIABLE}={path}: {name}: {error.message}") from error
         result[options[name]] = value
     return result
