@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skywire.config.deployment import TEST, deployment
 from skywire.config.load import ConfigFile, write_private
 from skywire.config.model import PRODUCTION_DISCOVERY
 from skywire.config.values import HostPort
@@ -256,6 +257,43 @@ def test_the_public_deployment_is_for_those_who_are_in_it_only() -> None:
     assert private.routing.route_setup_nodes == []
     assert private.stun_servers == []
     assert private.launcher.service_discovery == ""
+
+
+@pytest.mark.parametrize("on_dmsg", [False, True])
+def test_a_file_gets_the_services_of_the_deployment_it_names(on_dmsg: bool) -> None:
+    known = deployment() if on_dmsg else deployment(TEST)
+    end = "_dmsg" if on_dmsg else ""
+    config = parse({"dmsg": {"discovery": getattr(known, f"dmsg_discovery{end}")}}).config
+    assert config.transport.discovery == getattr(known, f"transport_discovery{end}")
+    assert config.routing.route_finder == getattr(known, f"route_finder{end}")
+    assert config.launcher.service_discovery == getattr(known, f"service_discovery{end}")
+    assert config.uptime_tracker is not None
+    assert config.uptime_tracker.addr == getattr(known, f"uptime_tracker{end}")
+    assert config.stun_servers == list(known.stun_servers)
+
+
+def test_the_test_deployment_is_had_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYWIRETEST", "1")
+    config = parse({}).config
+    assert config.dmsg.discovery == "http://dmsgd.skywire.dev"
+    assert config.transport.discovery == "http://tpd.skywire.dev"
+    monkeypatch.setenv("SKYWIRETEST", "0")
+    assert parse({}).config.dmsg.discovery == PRODUCTION_DISCOVERY
+
+
+def test_without_any_deployment_a_file_gets_no_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.json").write_text("{}")
+    monkeypatch.setenv("SKYDEPLOY", str(tmp_path / "none.json"))
+    config = parse({}).config
+    assert config.dmsg.discovery == config.transport.discovery == ""
+    assert config.stun_servers == config.routing.route_setup_nodes == []
+
+
+def test_a_tracker_that_is_off_is_none() -> None:
+    assert parse({"uptime_tracker": None}).config.uptime_tracker is None
+    assert parse({"uptime_tracker": {"addr": ""}}).config.uptime_tracker is not None
 
 
 def test_what_a_public_file_says_stays() -> None:
