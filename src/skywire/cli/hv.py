@@ -90,6 +90,16 @@ def _url(node: NodeAddress) -> str:
     return f"http://{host}:{found.port}/"
 
 
+def page_of(node: NodeAddress) -> str:
+    """Address of the visor's web pages. Raises NotFound when it is no hypervisor."""
+    url = _url(node)
+    if not url:
+        missing = NotFound("the visor runs no hypervisor")
+        missing.add_note('Start it with "skywire visor -i".')
+        raise missing
+    return url
+
+
 @click.command(epilog="Example: skywire cli visor hv ui -p")
 @click.option("-p", "--print", "print_only", is_flag=True, help="Print the address, open nothing.")
 @node_options
@@ -98,11 +108,7 @@ def ui(node: NodeAddress, print_only: bool, as_json: bool) -> None:
     """Open the hypervisor's pages in a browser, and print their address."""
     import webbrowser
 
-    url = _url(node)
-    if not url:
-        missing = NotFound("the visor runs no hypervisor")
-        missing.add_note('Start it with "skywire visor -i".')
-        raise missing
+    url = page_of(node)
     if not print_only and not as_json:
         webbrowser.open(url)
     output.emit(url, as_json=as_json)

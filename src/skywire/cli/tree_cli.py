@@ -2,8 +2,9 @@
 
 from skywire.cli.lazy import Lazy, LazyGroup
 from skywire.cli.node_options import group_options
+from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
-from skywire.cli.tree_net import log, mdisc, proxy, rewards, sd, tp_disc, tp_tree, ut, vpn
+from skywire.cli.tree_net import log, mdisc, rewards, sd, tp_disc, tp_tree, ut
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
 pty = LazyGroup(
@@ -192,6 +193,7 @@ visor = LazyGroup(
     "visor",
     "The visor itself.",
     {
+        "app": visor_app,
         "dmsg-servers": Lazy(
             "skywire.cli.visor_info:dmsg_servers",
             "List the dmsg servers that the visor is connected to; round trips are in ns in JSON.",

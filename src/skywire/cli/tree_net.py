@@ -73,19 +73,9 @@ sd = Lazy(
     "skywire.cli.lists:sd",
     "List what is registered with the service discovery; TYPE is vpn, proxy or visor.",
 )
-vpn = LazyGroup(
-    "vpn",
-    "The VPN.",
-    {"list": Lazy("skywire.cli.lists:vpn", "List visors that offer a VPN and are online.")},
-)
-proxy = LazyGroup(
-    "proxy",
-    "The SOCKS5 proxy.",
-    {
-        "list": Lazy(
-            "skywire.cli.lists:proxy", "List visors that offer a SOCKS5 proxy and are online."
-        )
-    },
+vpn_list = Lazy("skywire.cli.lists:vpn", "List visors that offer a VPN and are online.")
+proxy_list = Lazy(
+    "skywire.cli.lists:proxy", "List visors that offer a SOCKS5 proxy and are online."
 )
 tp_tree = Lazy("skywire.cli.tp_tree:tree", "Draw the transports of all visors as trees.")
 tp_disc = Lazy(

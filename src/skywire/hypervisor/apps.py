@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
 from skywire.operations import Operation
 from skywire.visor import ops_apps
+from skywire.visor.times import go_time
 from skywire.visor.types import AppState, to_json
 from skywire.visor.types_apps import (
     RUNNING,
@@ -35,7 +35,6 @@ from skywire.wire.gob_types import GoTime
 STOP, START = 0, 1
 STAMP = re.compile(r"\[([^\]]{20,40})\]")
 NO_SUCH_APP = "no such app"
-_MOMENT = re.compile(r"(.+[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(.*)")
 
 
 class Change(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,29 +87,14 @@ def of_running(known: Operation) -> Handler:
 async def logs(request: web.Request) -> web.StreamResponse:
     """Lines since a moment, all without one."""
     name = (await _state(request)).app_config.name
-    since = moment(request.query.get("since", ""))
-    lines = await call_function(request, ops_apps.logs_since, LogsRequest(since, name))
+    since = request.query.get("since", "")
+    moment = go_time(since.replace(" ", "+")) if since else GoTime(0)  # a bare + arrives as a space
+    lines = await call_function(request, ops_apps.logs_since, LogsRequest(moment, name))
     if not lines:
         raise SkywireError("no new available logs")
     stamp = STAMP.match(lines[-1])
     last = stamp[1] if stamp is not None else ""
     return answer(request, {"last_log_timestamp": last, "logs": lines})
-
-
-def moment(text: str) -> GoTime:
-    """From RFC 3339 with up to nine digits behind the point; "" is the beginning."""
-    if not text:
-        return GoTime(0)
-    found = _MOMENT.fullmatch(text.replace(" ", "+") if "T" in text else text)
-    try:
-        if found is None:
-            raise ValueError(text)
-        whole = datetime.fromisoformat(found[1] + (found[3] or "Z"))
-    except ValueError:
-        raise InvalidValue(
-            f'since "{text[:60]}": expected a time such as 2026-06-12T08:00:00Z'
-        ) from None
-    return GoTime(int(whole.timestamp()), int((found[2] or "").ljust(9, "0")))
 
 
 async def change(request: web.Request) -> web.StreamResponse:
