@@ -288,7 +288,8 @@ def test_without_any_deployment_a_file_gets_no_services(
     monkeypatch.setenv("SKYDEPLOY", str(tmp_path / "none.json"))
     config = parse({}).config
     assert config.dmsg.discovery == config.transport.discovery == ""
-    assert config.stun_servers == config.routing.route_setup_nodes == []
+    assert not config.stun_servers
+    assert not config.routing.route_setup_nodes
 
 
 def test_a_tracker_that_is_off_is_none() -> None:
