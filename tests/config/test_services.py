@@ -76,3 +76,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"x" * (1024 * 1024 + 1))
     with pytest.raises(InvalidValue, match="larger than"):
         read(path)
+
+
+def test_another_deployment_has_nothing_of_ours() -> None:
+    base = Deployment(
+        dmsg_discovery="http://ours", uptime_tracker="http://ut", conf_dmsg="dmsg://x"
+    )
+    told = b'{"dmsg_discovery": "http://theirs", "route_finder": "http://rf"}'
+    theirs = Deployment(dmsg_discovery="http://theirs", route_finder="http://rf")
+    assert parse_services(told, "f", "prod", base) == theirs
+    for same in (b'{"dmsg_discovery": "http://ours", "conf": "c"}', b'{"conf": "c"}'):
+        assert parse_services(same, "f", "prod", base).uptime_tracker == "http://ut"

@@ -30,7 +30,11 @@ class _OnDmsg(msgspec.Struct):
 
 
 def parse_services(text: bytes, source: str, name: str, base: Deployment) -> Deployment:
-    """`base` with what the document says of the deployment `name`. Raises InvalidValue."""
+    """`base` with what the document says of the deployment `name`. Raises InvalidValue.
+
+    A document with a dmsg discovery of its own is another deployment's: then nothing is of `base`,
+    whose services would be told of visors that are none of theirs. (In Go they are.)
+    """
     values = {key: value for key, value in _part(text, source, name).items() if value is not None}
     try:
         given = msgspec.convert(values, Deployment)
@@ -42,6 +46,8 @@ def parse_services(text: bytes, source: str, name: str, base: Deployment) -> Dep
         raise InvalidValue(
             f'{source}: no service of "{name}"; expected keys such as dmsg_discovery'
         )
+    if base.dmsg_discovery and given.dmsg_discovery not in ("", base.dmsg_discovery):
+        return given
     return structs.replace(base, **{key: getattr(given, key) for key in known})
 
 
