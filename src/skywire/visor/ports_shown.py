@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 from urllib.parse import urlsplit
 
+from skywire.appkit.arguments import get_text
 from skywire.visor.modules import State
 from skywire.visor.types import RUNNING
 from skywire.wire.gob_types import STRING, Go
@@ -11,12 +12,13 @@ from skywire.wire.gob_types import STRING, Go
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
+CHAT, CHAT_PAGES = "skychat", ":8001"  # where its pages are unless it is told otherwise
 TCP, UDP, DMSG, SKYNET = "TCP", "UDP", "DMSG", "SKYNET"
 # name → module, its fact (an address, a port or an URL), type
 _FACTS = {
     "cli_addr": ("rpc", "rpc", TCP),
     "hypervisor": ("hypervisor", "url", TCP),
-    "proc_addr": ("app server", "address", TCP),
+    "proc_addr": ("app server", "apps", TCP),
     "stcp_addr": ("transport stcp", "stcp", TCP),
     "stcpr": ("transport stcpr", "stcpr_port", TCP),  # ours
     "sudph": ("transport sudph", "sudph_port", UDP),
@@ -50,8 +52,12 @@ def ports(visor: "Visor") -> dict[str, PortDetail]:
         for number, port in enumerate(visor.parts.dmsg.stream_ports):
             found[f"dmsg_stream_{number}"] = PortDetail(str(port), DMSG)
     for app in visor.overview().apps:
-        if app.status == RUNNING:
-            found[app.app_config.name] = PortDetail(str(app.app_config.port), SKYNET)
+        if app.status != RUNNING:
+            continue
+        found[app.app_config.name] = PortDetail(str(app.app_config.port), SKYNET)
+        if app.app_config.name == CHAT:
+            pages = get_text(app.app_config.args, "--addr") or CHAT_PAGES
+            found["skychat_addr"] = PortDetail(_port(pages), TCP)
     return found
 
 
