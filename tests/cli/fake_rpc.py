@@ -18,8 +18,9 @@ Function = Callable[..., Awaitable[Any]]
 class FakeRpc:
     """`answers`: by operation, a value or an error to raise. Others are unknown methods."""
 
-    def __init__(self, answers: Mapping[Function, Any]) -> None:
+    def __init__(self, answers: Mapping[Function, Any], port: int = 0) -> None:
         self.answers = dict(answers)
+        self._port = port
         self.asked: list[tuple[str, Any]] = []  # RPC name and argument
         self.address = ""
         self._loop = asyncio.new_event_loop()
@@ -34,7 +35,7 @@ class FakeRpc:
 
     async def _serve(self, ready: threading.Event) -> None:
         server = RpcServer({f"{SERVICE}.{o.rpc}": self._method(f, o) for f, o in self._known()})
-        listener = await listen_tcp("127.0.0.1", 0)
+        listener = await listen_tcp("127.0.0.1", self._port)
         self.address = f"127.0.0.1:{listener.address.port}"
         tasks = Tasks("fake rpc")
 
@@ -65,8 +66,8 @@ class FakeRpc:
 
 
 @contextmanager
-def fake_rpc(answers: Mapping[Function, Any]) -> Iterator[FakeRpc]:
-    fake, ready = FakeRpc(answers), threading.Event()
+def fake_rpc(answers: Mapping[Function, Any], port: int = 0) -> Iterator[FakeRpc]:
+    fake, ready = FakeRpc(answers, port), threading.Event()
     thread = threading.Thread(target=fake.run, args=(ready,))
     thread.start()
     try:
