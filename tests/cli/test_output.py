@@ -66,6 +66,16 @@ def test_a_failure_in_json(arguments: list[str]) -> None:
     assert json.loads(result.stderr) == {"error": 'no "x"', "code": "forbidden"}
 
 
+def test_a_way_out_is_told_with_the_error() -> None:
+    error = Forbidden("you may not")
+    error.add_note("Ask her.")
+    assert CliRunner().invoke(command_raising(error), ["go"]).stderr == (
+        "Error: you may not. Ask her.\n"
+    )
+    result = CliRunner().invoke(command_raising(error), ["go", "--json"])
+    assert json.loads(result.stderr)["hint"] == "Ask her."
+
+
 def test_bad_usage_in_json() -> None:
     result = CliRunner().invoke(command_raising(Forbidden("")), ["go", "--json", "--nope"])
     assert json.loads(result.stderr)["code"] == "usage"
@@ -115,6 +125,16 @@ def test_a_table_in_a_pipe_is_never_cut(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[1].split() == [key, "x" * 200, "1"]
     assert lines[2].split() == ["-", "[red]", "-"]
     assert not any(line.endswith(" ") for line in lines)
+
+
+def test_facts_stand_in_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    output.emit({}, as_json=False, text=output.Facts([("Key", "02ab"), ("Name", None)]))
+    assert capsys.readouterr().out == "Key   02ab\nName  -\n"
+    assert output.render(Table(("A", "B"), [("名", 1)])) == "A   B\n名  1"
+
+
+def test_a_peers_words_in_a_table_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in output.render(Table(("NAME",), [("\x1b[2J",)]))
 
 
 def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

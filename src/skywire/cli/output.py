@@ -181,7 +181,7 @@ def render_facts(facts: Facts) -> str:
 
 
 def _cell(value: object) -> str:
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else _harmless(str(value))
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

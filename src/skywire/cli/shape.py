@@ -43,7 +43,7 @@ def _of_class(shape: Any) -> Any:
     if is_dataclass(shape):
         hints = get_type_hints(shape)
         flatten = getattr(shape, "FLATTEN", "")
-        hidden = getattr(shape, "NOT_JSON", frozenset())
+        hidden: frozenset[str] = getattr(shape, "NOT_JSON", frozenset())
         found: dict[str, Any] = {}
         for one in (one for one in fields(shape) if one.name not in hidden):
             part = skeleton(hints[one.name])
@@ -56,4 +56,4 @@ def _of_class(shape: Any) -> Any:
     if issubclass(shape, tuple) and hasattr(shape, "_fields"):
         hints = get_type_hints(shape)
         return {name: skeleton(hints[name]) for name in shape._fields}
-    return "any" if shape is object else "string"  # keys and ids are texts
+    return "any" if shape in (object, Any) else "string"  # keys and ids are texts
