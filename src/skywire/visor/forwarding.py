@@ -131,6 +131,7 @@ class Forwarding:
         self._forwards: dict[uuid.UUID, Forward] = {}
         self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._on_dmsg: dict[int, Listener] = {}
+        self._left: set[Listener] = set()  # no longer listened on, about to be closed
         self._tasks = Tasks("forwarding")
 
     async def __aenter__(self) -> "Forwarding":
@@ -139,6 +140,8 @@ class Forwarding:
 
     async def __aexit__(self, *reason: object) -> None:
         await self._tasks.close()
+        for listener in (*self._on_dmsg.values(), *self._left):
+            await listener.close()
 
     def modules(self) -> Iterable[Module]:
         yield Module("forwarding", self._serve)
@@ -229,8 +232,12 @@ class Forwarding:
             self._on_dmsg[entry.port] = listener
             self._tasks.spawn(self._serve_dmsg(listener, entry.port), f"dmsg port {entry.port}")
         elif not entry.dmsg and listener is not None:
-            del self._on_dmsg[entry.port]
-            self._tasks.spawn(listener.close(), "close")
+            self._left.add(self._on_dmsg.pop(entry.port))
+            self._tasks.spawn(self._leave(listener), "close")
+
+    async def _leave(self, listener: Listener) -> None:
+        await listener.close()
+        self._left.discard(listener)
 
     async def _serve_dmsg(self, listener: Listener, port: int) -> None:
         try:

@@ -53,8 +53,9 @@ def encode_answer(error: str = "") -> bytes:
 
 
 def parse_answer(raw: bytes) -> str:
-    """Why the server refuses; "" when it does not. Raises RemoteProtocolError."""
-    return _decode(raw, _Answer).error[:MAX_REASON]
+    """Why the server refuses, made harmless; "" when it does not. Raises RemoteProtocolError."""
+    reason = _decode(raw, _Answer).error[:MAX_REASON]
+    return "".join(char if char.isprintable() else "?" for char in reason)
 
 
 _Object = TypeVar("_Object")
