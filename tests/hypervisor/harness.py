@@ -43,6 +43,8 @@ def key(name: str) -> PubKey:
 class FakeVisor:
     """What the operations ask a visor for; with `trouble` its calls fail with that text."""
 
+    managed = None  # it runs no hypervisor
+
     def __init__(self, pk: PubKey) -> None:
         self.pk = pk
         self.trouble = ""

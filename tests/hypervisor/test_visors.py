@@ -255,6 +255,6 @@ async def test_the_way_to_a_visor_is_measured() -> None:
 
 async def test_an_unknown_visor_is_named(visors: Visors) -> None:
     with pytest.raises(NotFound, match=f"visor of pk '{A}' not found"):
-        visors.check_known(A)
+        await visors.check_known(A)
     with pytest.raises(NotFound):
         await visors.summary(A)

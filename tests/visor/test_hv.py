@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from aiohttp import ClientSession, WSMsgType
 
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.errors import NotFound, NotSupported, Refused, SkywireError, Unavailable
@@ -24,6 +25,7 @@ from skywire.visor.ops_hv import (
 from skywire.visor.types import BuildInfo, HealthInfo, LoadStats, Overview, Summary, to_json
 from skywire.visor.types_managed import HVVisorEntry, HVVisorTree
 from tests.visor.network import Node, network
+from tests.visor.test_skynet_api import api_of
 
 A, B, C, D = (deterministic_key_pair(name.encode())[0] for name in "abcd")
 ADDRESS = "2jBbGxZRGoQG1mqhPBnXnLTxK6oxsTf8os6"
@@ -206,3 +208,34 @@ def test_the_json_is_that_of_the_specification() -> None:
     }
     assert "load" not in to_json(HVVisorEntry.of(A, Summary()))
     assert to_json(HVVisorTree()) == {"sections": []}
+
+
+async def test_over_http_one_behind_is_as_one_that_is_connected(line: Line) -> None:
+    """hypervisor.md §10 no. 11."""
+    async with api_of(line.a, line.c) as api:
+        assert (await api.get("/summary"))["overview"]["local_pk"] == str(C)
+        assert (await api.get(""))["local_pk"] == str(C)
+        assert await api.get("/apps") == []
+        assert await api.get("/routes") == []
+        assert await api.get("/transports") == []
+        assert await api.ask("POST", "/min-hops", {"min_hops": 1}) == (200, {})
+        assert line.c.visor.config.routing.min_hops == 1
+        refused = await api.ask("PUT", "/persistent-transports", [])
+        assert refused[1] == {"error": "operation not supported on proxied visor"}
+    async with asyncio.timeout(20), ClientSession(line.a.fact("hypervisor", "url")) as session:
+        async with session.get("/api/visors-tree-summary") as response:
+            sections = (await response.json())["sections"]
+        assert [section["hypervisor_pk"] for section in sections] == [str(A), str(B)]
+        assert [row["overview"]["local_pk"] for row in sections[0]["visors"]] == [str(A)]
+        assert [row["overview"]["local_pk"] for row in sections[1]["visors"]] == [str(B), str(C)]
+        async with session.get(f"/pty/{C}") as response:
+            assert response.status == 200
+        for path in (f"/pty/{D}", f"/api/visors/{D}/summary"):
+            async with session.get(path) as response:
+                assert response.status == 404
+        async with session.ws_connect(f"/pty/{C}?scheme=dmsg") as terminal:
+            output = b""
+            while b"PTY-HOST" not in output:  # C lets A in, for B has told it A's key
+                message = await terminal.receive()
+                assert message.type in (WSMsgType.BINARY, WSMsgType.TEXT), output
+                output += message.data if message.type is WSMsgType.BINARY else b""

@@ -14,6 +14,8 @@ from skywire.hypervisor.answers import answer
 from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.guard import SESSION, public
+from skywire.hypervisor.proxied import ProxiedVisor
+from skywire.hypervisor.tree import summaries_by_hypervisor
 from skywire.operations import Operation, operations
 from skywire.visor import ops_info
 from skywire.visor.types import to_json
@@ -68,12 +70,19 @@ async def visors_summary(request: web.Request) -> web.StreamResponse:
     return answer(request, await request.app[CONTEXT].visors.summaries())
 
 
+@routes.get("/api/visors-tree-summary")
+async def visors_tree(request: web.Request) -> web.StreamResponse:
+    """The same by hypervisor, with the visors of those that are connected to us."""
+    context = request.app[CONTEXT]
+    return answer(request, await summaries_by_hypervisor(context.visors, context.own))
+
+
 @routes.route("*", "/pty/{pk}")
 async def terminal(request: web.Request) -> web.StreamResponse:
     """The terminal page of a visor, or the terminal itself."""
     context = request.app[CONTEXT]
     pk = visor_key(request)
-    context.visors.check_known(pk)
+    await context.visors.check_known(pk)
     work = context.terminals.handle(request, pk, context.dial, title=context.visors.hostname(pk))
     task = asyncio.current_task()
     if SESSION not in request or task is None:
@@ -109,12 +118,13 @@ def _plain(known: Operation) -> Handler:
     return handler
 
 
-def _summary(_: Operation) -> Handler:
+def _summary(known: Operation) -> Handler:
     """The visor's summary, with what the hypervisor knows about it."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         registry, pk = request.app[CONTEXT].visors, visor_key(request)
-        registry.connected(pk)
+        if isinstance(await registry.reach(pk), ProxiedVisor):
+            return answer(request, to_json(await call(request, known)))
         return answer(request, await registry.summary(pk))
 
     return handler
@@ -124,7 +134,7 @@ def _health(known: Operation) -> Handler:
     """The status of the visor is inside; the request itself succeeds, unless there is no answer."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        request.app[CONTEXT].visors.connected(visor_key(request))
+        await request.app[CONTEXT].visors.reach(visor_key(request))
         try:
             health = await call(request, known, limit=HEALTH_LIMIT)
         except TimeoutError:

@@ -61,7 +61,7 @@ def one_app(known: Operation) -> Handler:
 
 async def _state(request: web.Request) -> AppState:
     name, pk = request.match_info["app"], visor_key(request)
-    request.app[CONTEXT].visors.connected(pk)
+    await request.app[CONTEXT].visors.reach(pk)
     try:
         found: AppState = await call_function(request, ops_apps.app, name)
     except SkywireError as error:

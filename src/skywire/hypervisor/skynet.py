@@ -70,7 +70,7 @@ def add_transport(known: Operation) -> Handler:
             remote = PubKey.parse(body.remote_pk)
         except InvalidValue as error:
             raise InvalidValue(MALFORMED) from error
-        request.app[CONTEXT].visors.connected(visor_key(request))
+        await request.app[CONTEXT].visors.reach(visor_key(request))
         wanted = AddTransportIn(remote, body.transport_type, ADD_TIMEOUT)
         try:
             made = await call(request, known, wanted, limit=ADD_LIMIT)
@@ -101,7 +101,7 @@ async def _find_transport(request: web.Request) -> TransportSummary:
     """Raises InvalidValue, NotFound with the reference's texts."""
     text = request.match_info["tid"]
     id = _uuid(text)
-    request.app[CONTEXT].visors.connected(visor_key(request))
+    await request.app[CONTEXT].visors.reach(visor_key(request))
     try:
         found: TransportSummary = await call_function(request, ops_transports.transport, id)
     except SkywireError as error:
@@ -250,7 +250,7 @@ async def _remove_each(
     ids = await read_list(request, str)
     if len(ids) > MAX_DELETED:
         raise InvalidValue(f"more than {MAX_DELETED} ids")
-    request.app[CONTEXT].visors.connected(visor_key(request))
+    await request.app[CONTEXT].visors.reach(visor_key(request))
     results: dict[str, dict[str, Any]] = {}
     for id in dict.fromkeys(ids):
         try:

@@ -15,10 +15,11 @@ import msgspec
 from skywire.crypto.keys import PubKey
 from skywire.errors import NotFound, SkywireError, StreamClosed, Unavailable
 from skywire.hypervisor.connection import Connection, DialControl, Timing
+from skywire.hypervisor.proxied import ProxiedVisor
 from skywire.rpc.client import RpcClient
 from skywire.streams.stream import Listener, Stream
 from skywire.streams.supervise import Tasks
-from skywire.visor import ops_info
+from skywire.visor import managed, ops_hv, ops_info
 from skywire.visor.client import RemoteVisor, VisorClient
 from skywire.visor.types import Overview, Summary, to_json
 
@@ -28,6 +29,7 @@ MAX_VISORS = 1024  # known at one time; one more takes the place of the one offl
 MAX_MESSAGE = 256 * 1024  # bytes of one gob value from a visor: some 1,500 transports
 MAX_ROW = 1024 * 1024  # bytes of JSON kept of one visor
 MAX_ROWS = 64 * 1024 * 1024  # bytes of JSON kept of all
+BEHIND_AGE = 3.0  # seconds for which it is known who is behind other hypervisors
 PUSH_LIMIT = 20.0  # seconds for a visor to take our hypervisors' keys
 
 _Answer = TypeVar("_Answer")
@@ -66,6 +68,9 @@ class Visors:
         self._tasks = Tasks("visors")
         self._known: dict[PubKey, _Known] = {}
         self._own: PubKey | None = None
+        self._behind: dict[PubKey, PubKey] = {}  # visors of other hypervisors → that one
+        self._looking = asyncio.Lock()
+        self._look_again = 0.0  # when they may be asked again
 
     def attach_own(self, pk: PubKey, visor: VisorClient) -> None:
         """The visor of this process: always listed, always first."""
@@ -185,14 +190,15 @@ class Visors:
             to_json(one.connection.stats) for one in self._listed() if one.connection is not None
         ]
 
-    def check_known(self, pk: PubKey) -> None:
-        """Raises NotFound for a visor we have not heard of."""
-        self._find(pk)
+    async def check_known(self, pk: PubKey) -> None:
+        """Raises NotFound for a visor that neither we nor hypervisors here have heard of."""
+        if pk not in self._known:
+            await self.reach(pk)
 
     def hostname(self, pk: PubKey) -> str:
-        """As the visor says; "" when unknown. Raises NotFound."""
-        known = self._find(pk)
-        overview = msgspec.json.decode(known.row)["overview"] if known.row else {}
+        """As the visor says; "" when unknown."""
+        known = self._known.get(pk)
+        overview = msgspec.json.decode(known.row)["overview"] if known and known.row else {}
         return str(overview.get("hostname", ""))
 
     def connected(self, pk: PubKey) -> VisorClient:
@@ -211,8 +217,40 @@ class Visors:
     async def call(
         self, pk: PubKey, function: Callable[..., Awaitable[_Answer]], *request: Any
     ) -> _Answer:
-        """One operation of one visor; the caller sets the deadline."""
-        return await self.connected(pk).call(function, *request)
+        """One operation of one visor; the caller sets the deadline. Raises as `reach`."""
+        return await (await self.reach(pk)).call(function, *request)
+
+    async def reach(self, pk: PubKey) -> VisorClient:
+        """One that is connected, or that is behind a hypervisor which is.
+
+        Raises NotFound, Unavailable.
+        """
+        known = self._known.get(pk)
+        if known is not None and known.connection is not None:
+            return known.connection.visor
+        through = self._behind.get(pk)
+        if through is None or through not in self.online():
+            through = await self._find_behind(pk)
+        if through is None:
+            return self.connected(pk)  # says what is wrong
+        return ProxiedVisor(self.connected(through), pk)
+
+    async def _find_behind(self, pk: PubKey) -> PubKey | None:
+        """The hypervisors are asked once in a while, whatever keys others ask us for."""
+        async with self._looking:
+            if self._clock() >= self._look_again:
+                await self._look_behind()
+                self._look_again = self._clock() + BEHIND_AGE
+        return self._behind.get(pk)
+
+    async def _look_behind(self) -> None:
+        lists = await managed.sub_lists(self, ops_hv.list_direct_visors)
+        self._behind = {
+            entry.pk: key
+            for key, found in lists.items()
+            if not isinstance(found, SkywireError)
+            for entry in found[:MAX_VISORS]
+        }
 
     def _find(self, pk: PubKey) -> _Known:
         if pk not in self._known:
