@@ -8,8 +8,8 @@
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from statistics import median
 from time import monotonic
 from typing import NamedTuple, Protocol
@@ -78,7 +78,8 @@ class _Echo:
 
     async def exchange(self, size: int) -> float:
         """Seconds of one message of `size` bytes."""
-        payload = wire.encode_payload(self._own, generate.random_bytes(size), time.time())
+        stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        payload = wire.encode_payload(self._own, generate.random_bytes(size), stamp)
         await self._group.write(wire.encode_size(len(payload)))
         await _expect(self._group, wire.OK)
         begin = monotonic()

@@ -4,7 +4,6 @@ sender {"Size":n}, receiver ok, sender n bytes of JSON, receiver pong; and again
 """
 
 import base64
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -28,9 +27,8 @@ def encode_size(size: int) -> bytes:
     return b'{"Size":%d}' % size
 
 
-def encode_payload(sender: PubKey, data: bytes, moment: float) -> bytes:
-    """`moment` is Unix time in seconds."""
-    stamp = datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+def encode_payload(sender: PubKey, data: bytes, stamp: str) -> bytes:
+    """`stamp` is the time now, as RFC 3339 has it."""
     text = base64.b64encode(data).decode()
     return msgspec.json.encode({"Timestamp": stamp, "PingPk": str(sender), "Data": text})
 
