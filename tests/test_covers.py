@@ -104,6 +104,8 @@ def wanted() -> set[str]:
         *(f"traps.transports.{number}" for number in range(1, 17)),
         *(f"acceptance.3085.{letter}" for letter in "abcdefghi"),
         "acceptance.3085.order",
+        *(f"acceptance.3087.{letter}" for letter in "abcdefgh"),
+        *(f"acceptance.3088.{letter}" for letter in "abcdefgh"),
         *(f"acceptance.3093.{letter}" for letter in "abcdefghijk"),
         *(f"acceptance.3089.{letter}" for letter in "abcdefg"),
         *(f"scenarios.T{number}" for number in range(1, 41)),

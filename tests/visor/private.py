@@ -13,9 +13,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from skywire.config.deployment import Deployment
+from skywire.config.load import ConfigFile
+from skywire.config.model import LogStoreConfig
 from skywire.config.values import HostPort
 from skywire.crypto import generate
 from skywire.crypto.keys import PubKey
@@ -34,6 +37,8 @@ from skywire.services.service_discovery import ServiceDiscovery
 from skywire.services.transport_discovery import TransportDiscovery
 from skywire.stores.open import open_discovery, open_stores
 from skywire.streams.supervise import Tasks
+from skywire.testing.wait import eventually
+from skywire.visor.visor import Visor
 
 SOON = 15.0  # seconds nothing here should need
 NAMES = (
@@ -161,3 +166,30 @@ async def private_deployment(folder: Path) -> AsyncIterator[Private]:
             for each in clients:
                 await each.connected()
         yield private
+
+
+@asynccontextmanager
+async def started(file: ConfigFile, folder: Path) -> AsyncIterator[Visor]:
+    """A visor of a config with a key only; where this test's machine comes in is changed here."""
+    pty = file.config.pty
+    assert pty is not None
+    file.config = msgspec.structs.replace(
+        file.config,
+        cli_addr=HostPort("127.0.0.1:0"),
+        pty=msgspec.structs.replace(pty, cli_address=str(folder / "pty.sock")),
+        local_path=str(folder / "local"),
+        transport=msgspec.structs.replace(
+            file.config.transport, log_store=LogStoreConfig(type="memory")
+        ),
+    )
+    visor = Visor(file)
+    ready = asyncio.Event()
+    running = asyncio.get_running_loop().create_task(visor.run(ready.set))
+    try:
+        await eventually(lambda: ready.is_set() or running.done(), SOON)
+        if running.done():
+            running.result()
+        yield visor
+    finally:
+        running.cancel()
+        await asyncio.wait({running}, timeout=10)

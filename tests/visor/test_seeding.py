@@ -8,13 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from skywire.config.deployment import deployment
 from skywire.config.load import ConfigFile
-from skywire.config.model import LogStoreConfig
-from skywire.config.values import HostPort
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.direct import StaticDirectory
@@ -30,7 +27,7 @@ from skywire.visor.ops_fetch import DmsgHTTPRequest
 from skywire.visor.seeding import known_to, service_addresses, twins_of
 from skywire.visor.visor import Visor
 from skywire.wire.dmsg_url import parse_url
-from tests.visor.private import SOON, Private, nowhere, private_deployment
+from tests.visor.private import SOON, Private, nowhere, private_deployment, started
 
 _, SK, _SEED = deterministic_key_pair(b"seeded")
 OTHER = deterministic_key_pair(b"another service")[0]
@@ -150,33 +147,6 @@ def test_seeding_never_changes_the_file(tmp_path: Path) -> None:
     before = path.read_bytes()
     known_to(ConfigFile.load(path).config)
     assert path.read_bytes() == before
-
-
-@asynccontextmanager
-async def started(file: ConfigFile, folder: Path) -> AsyncIterator[Visor]:
-    """A visor of a config with a key only; where this test's machine comes in is changed here."""
-    pty = file.config.pty
-    assert pty is not None
-    file.config = msgspec.structs.replace(
-        file.config,
-        cli_addr=HostPort("127.0.0.1:0"),
-        pty=msgspec.structs.replace(pty, cli_address=str(folder / "pty.sock")),
-        local_path=str(folder / "local"),
-        transport=msgspec.structs.replace(
-            file.config.transport, log_store=LogStoreConfig(type="memory")
-        ),
-    )
-    visor = Visor(file)
-    ready = asyncio.Event()
-    running = asyncio.get_running_loop().create_task(visor.run(ready.set))
-    try:
-        await eventually(lambda: ready.is_set() or running.done(), SOON)
-        if running.done():
-            running.result()
-        yield visor
-    finally:
-        running.cancel()
-        await asyncio.wait({running}, timeout=10)
 
 
 @pytest.fixture

@@ -12,13 +12,16 @@ where it comes from and how old it is: on stderr, and as `source` in the JSON.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
+from skywire import log
 from skywire.cli import output
 from skywire.cli.node import NodeAddress, node_options
 from skywire.cli.progress import progress
@@ -147,11 +150,25 @@ async def _by_dmsg(services: "Deployment", url: str) -> bytes:
     from skywire.wire.dmsg_url import parse_url
 
     where = parse_url(url)
-    async with direct_client(services, [where.pk]) as client:
-        await client.connected()
-        status, body = await get(client.dial, where, limit=MAX_BODY)
+    with _only_errors("skywire.dmsg"):  # what fails on the way is in our own error
+        async with direct_client(services, [where.pk]) as client:
+            await client.connected()
+            status, body = await get(client.dial, where, limit=MAX_BODY)
     check_status(status, body)
     return body
+
+
+@contextmanager
+def _only_errors(name: str) -> Iterator[None]:
+    """A logger says less, unless it was asked to say more than usual."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    if logger.getEffectiveLevel() == logging.WARNING:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 async def _by_http(url: str) -> bytes:
@@ -226,10 +243,24 @@ def service_url(name: str, what: str) -> str:
     return name.rstrip("/")
 
 
-def fetch_options(function: _Function) -> _Function:
+def _set_up_log(_: click.Context, __: click.Parameter, level: str) -> None:
+    log.setup(level)
+
+
+def fetch_options(function: _Function, *log_names: str) -> _Function:
     """Gives a command `fetcher: Fetcher`, from --cache-age, --cache-dir, --no-*, --testenv and
-    the options of `node_options`."""
+    the options of `node_options`; sets up logging, by the option with `log_names` or --loglvl."""
     options = [
+        click.option(
+            *(log_names or ("--loglvl",)),
+            "loglvl",
+            default="warn",
+            show_default=True,
+            expose_value=False,
+            callback=_set_up_log,
+            metavar="LEVEL",
+            help="How much to log: debug, info, warn or error.",
+        ),
         click.option(
             "-m",
             "--cache-age",

@@ -21,7 +21,7 @@ from skywire.cli import documents, output
 from skywire.cli.documents import Uptime
 from skywire.cli.fetch import Fetcher, fetch_options, service_url, show
 from skywire.cli.progress import progress
-from skywire.cli.runtime import log_option, run
+from skywire.cli.runtime import run
 from skywire.cli.ut import uptimes_url
 from skywire.errors import InvalidValue, SkywireError, Unavailable
 
@@ -220,7 +220,6 @@ def _words(text: str) -> list[str]:
     help="Our secret key, or @FILE with one: visors show surveys to listed keys only. Others see "
     "arguments: better set DMSGCURL_SK. Default: a new key.",
 )
-@log_option("warn")
 @output.json_option(shape=list[Outcome])
 @fetch_options
 def collect(
@@ -252,6 +251,7 @@ def collect(
         raise InvalidValue("--log and --survey exclude each other; without either both are fetched")
     if file and not _FILE.fullmatch(file):
         raise InvalidValue(f'--file "{file[:60]}": expected the name of a file')
+    own = parse_secret(secret)
     keys = frozenset(documents.wanted_key(word) for word in _words(pks))
     today = dt.datetime.now(dt.UTC).date()
     days = tuple((today - dt.timedelta(days=back)).isoformat() for back in range(duration + 1))
@@ -267,7 +267,6 @@ def collect(
     url = uptimes_url(service_url(base, "source of uptimes"), "v2", frozenset())
     found = fetcher.fetch(url, documents.uptimes)
     visors = choice.of(found.value)
-    own = parse_secret(secret)
     outcomes = run(_collect(dmsg_disc, own, visors, plan, batch, maxfilesize * 1024))
     outcomes.sort(key=lambda outcome: outcome.pk)
     rows = [(one.pk, one.version, " ".join(one.files), one.error) for one in outcomes]

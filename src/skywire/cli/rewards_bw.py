@@ -14,7 +14,6 @@ import msgspec
 
 from skywire.cli import documents, output
 from skywire.cli.fetch import Fetcher, fetch_options, service_url, show
-from skywire.cli.runtime import log_option
 from skywire.errors import Conflict, InvalidValue, Unavailable
 
 QUERY = "/metrics?days=1&bandwidth=true&edges=true"
@@ -135,9 +134,8 @@ def _day(_: click.Context, __: click.Parameter, text: str | None) -> str:
 )
 @click.option("--date", "day", callback=_day, metavar="DAY", help="The day (UTC). Default: today.")
 @click.option("--tpdurl", default="", metavar="URL", help="Transport discovery to ask.")
-@log_option("warn")
 @output.json_option(shape={"file": str, "day": str, "visors": int, "bytes": int})
-@fetch_options
+@lambda function: fetch_options(function, "-s", "--loglvl")
 def bw_collect(
     no_cache: bool,
     hist: Path,
