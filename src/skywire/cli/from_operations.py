@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from skywire.cli import output
+from skywire.cli import figures, output
 from skywire.cli.node import node_of
 from skywire.cli.node_options import command_options
 from skywire.cli.values import IDENTIFIER, KEY, NANOSECONDS
@@ -66,18 +66,22 @@ def shown(result: Any) -> "str | output.Table | output.Facts":
         if not all(isinstance(row, dict) for row in result):
             return "\n".join(map(str, result))
         columns = list(dict.fromkeys(key for row in result for key in row))
-        rows = [[_short(row.get(key)) for key in columns] for row in result]
-        return output.Table(columns, rows) if rows else ""
+        rows = [[_short(row.get(key), key) for key in columns] for row in result]
+        return output.Table([figures.heading(key) for key in columns], rows) if rows else ""
     if isinstance(result, dict):
-        return output.Facts([(key, _short(value)) for key, value in result.items()])
+        facts = [(figures.heading(key), _short(value, key)) for key, value in result.items()]
+        return output.Facts(facts)
     return _short(result)
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, key: str = "") -> str:
+    """`key`, whose value it is, tells the unit of a number."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return figures.shown(key, value)
     if isinstance(value, dict):
-        return " ".join(f"{key}={_short(part)}" for key, part in value.items())
+        return " ".join(f"{name}={_short(part, name)}" for name, part in value.items())
     if isinstance(value, list):
         return " ".join(map(_short, value))
     return "" if value is None else str(value)

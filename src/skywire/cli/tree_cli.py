@@ -243,6 +243,10 @@ visor = LazyGroup(
         "start": Lazy(
             "skywire.cli.visor_power:start", "Run a visor in this terminal; Ctrl-C ends it."
         ),
+        "state": Lazy(
+            "skywire.visor.ops_state:part_states",
+            "Each part of the visor: whether it runs, since when, and why not.",
+        ),
         "test": Lazy(
             "skywire.cli.ping:visor_test",
             "Ping some public visors, as the service discovery lists them; times are in ms.",

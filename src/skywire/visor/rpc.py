@@ -18,6 +18,7 @@ from skywire.visor import (
     ops_reward,
     ops_routes,
     ops_services,
+    ops_state,
     ops_terminals,
     ops_transports,
 )
@@ -38,6 +39,7 @@ OPERATIONS = (
     ops_reward,
     ops_routes,
     ops_services,
+    ops_state,
     ops_terminals,
     ops_transports,
 )  # modules whose operations are served

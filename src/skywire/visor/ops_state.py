@@ -1,0 +1,38 @@
+"""How each part of the visor is, since when and why. Ours: Go tells three words (visor.md §2)."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from skywire.operations import operation
+from skywire.wire.gob_types import FLOAT, STRING, Go, Map
+
+if TYPE_CHECKING:
+    from skywire.visor.visor import Visor
+
+MAX_REASON = 500  # characters
+
+
+@dataclass(slots=True)
+class PartState:
+    """`state` is waiting, starting, running or failed; `age_s` is how long it has been that."""
+
+    name: Annotated[str, Go("Name", STRING)] = ""
+    state: Annotated[str, Go("State", STRING)] = ""
+    age_s: Annotated[float, Go("Age", FLOAT)] = 0.0
+    reason: Annotated[str, Go("Reason", STRING)] = ""
+    facts: Annotated[dict[str, str], Go("Facts", Map(STRING, STRING))] = field(default_factory=dict)
+
+
+@operation(rpc="PartStates", cli="visor state")
+async def part_states(visor: "Visor") -> list[PartState]:
+    """Each part of the visor: whether it runs, since when, and why not."""
+    return [
+        PartState(
+            name,
+            report.state.value,
+            report.age,
+            report.reason[:MAX_REASON],
+            {key: str(value) for key, value in report.facts.items()},
+        )
+        for name, report in visor.modules.reports().items()
+    ]
