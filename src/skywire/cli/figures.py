@@ -25,7 +25,7 @@ def age(seconds: float) -> str:
     if seconds < 1:
         return f"{number(max(0.0, seconds))} s"
     left = round(seconds)
-    parts = []
+    parts: list[tuple[int, str]] = []
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, length)
         if count or parts:
