@@ -94,7 +94,7 @@ class NodeAddress(NamedTuple):
                 stream = await dial_tcp(self.rpc.host or "localhost", self.rpc.port)
         except (DialFailed, TimeoutError) as error:
             why = str(error) or f"{self.rpc}: no connection within {DIAL_WAIT:g} s"
-            failed = DialFailed(f"no visor answers: {why}")
+            failed = DialFailed(f"RPC connection failed; is skywire running?: {why}")
             failed.add_note(
                 f'Start one with "skywire visor", or name another with --rpc or {RPC_VARIABLE}.'
             )

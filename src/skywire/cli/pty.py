@@ -18,13 +18,12 @@ from click.core import ParameterSource
 
 from skywire.cli import output
 from skywire.cli.dmsg_options import Identity, dialling, identity_options
+from skywire.cli.node import NodeAddress, node_options
 from skywire.cli.progress import progress
 from skywire.cli.runtime import run
-from skywire.cli.values import host_port
-from skywire.config.values import HostPort
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound, NotSupported, Refused, StreamReset
-from skywire.ports import DMSG_PTY, VISOR_RPC
+from skywire.ports import DMSG_PTY
 
 if TYPE_CHECKING:
     from skywire.pty.types import CommandExecReq, CommandExecResult, CommandReq
@@ -41,6 +40,16 @@ EXEC_SLACK = 15.0  # seconds more for the way there and back
 MAX_INPUT = 1 << 20  # bytes of standard input for `exec`
 EXIT_TIME_LIMIT = 124
 EXIT_TERMINATED = 143  # 128 + SIGTERM
+
+RESULT = {
+    "exit_code": int,
+    "timed_out": bool,
+    "duration_ms": int,
+    "stdout": str,
+    "stderr": str,
+    "stdout_truncated": bool,
+    "stderr_truncated": bool,
+}
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -130,7 +139,7 @@ async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream
         yield stream
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli pty start PK")
 @click.argument("public_key", metavar="PK")
 @_port_option
 @click.option("--attach", metavar="ID", default="", help="Come back to this session.")
@@ -212,7 +221,7 @@ class _Exec(click.Command):
         return super().parse_args(ctx, args)
 
 
-@click.command("exec", cls=_Exec)
+@click.command("exec", cls=_Exec, epilog="Example: skywire cli pty exec PK -- uname -a")
 @click.argument("public_key", metavar="PK")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @_port_option
@@ -229,7 +238,7 @@ class _Exec(click.Command):
 @_scheme_option
 @_socket_option
 @identity_options("fatal")
-@output.json_option
+@output.json_option(shape=RESULT)
 @click.pass_context
 def execute(
     context: click.Context,
@@ -289,14 +298,10 @@ async def _execute(
 
 def _show(result: "CommandExecResult", *, as_json: bool) -> None:
     if as_json:
+        found = {name: getattr(result, name) for name in RESULT}
         shown = {
-            "exit_code": result.exit_code,
-            "timed_out": result.timed_out,
-            "duration_ms": result.duration_ms,
-            "stdout": result.stdout.decode(errors="replace"),
-            "stderr": result.stderr.decode(errors="replace"),
-            "stdout_truncated": result.stdout_truncated,
-            "stderr_truncated": result.stderr_truncated,
+            name: value.decode(errors="replace") if isinstance(value, bytes) else value
+            for name, value in found.items()
         }
         output.emit(shown, as_json=True)
         return
@@ -324,19 +329,19 @@ async def _whitelist_call(path: str, method: str, keys: list[PubKey] | None) -> 
     return sorted(found or [])
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli pty whitelist")
 @_socket_option
-@output.json_option
+@output.json_option(shape=[str])
 def whitelist(socket: str | None, as_json: bool) -> None:
     """Show whose keys may open terminals on the local node."""
     keys = run(_whitelist_call(_find_socket(socket), "Whitelist", None))
     output.emit(keys, as_json=as_json, text="\n".join(map(str, keys)))
 
 
-@click.command("whitelist-add")
+@click.command("whitelist-add", epilog="Example: skywire cli pty whitelist-add PK")
 @click.argument("public_keys", metavar="PK…", nargs=-1, required=True)
 @_socket_option
-@output.json_option
+@output.json_option(shape=str)
 def whitelist_add(public_keys: tuple[str, ...], socket: str | None, as_json: bool) -> None:
     """Let more keys open terminals, until the local node restarts.
 
@@ -347,10 +352,10 @@ def whitelist_add(public_keys: tuple[str, ...], socket: str | None, as_json: boo
     output.emit(keys, as_json=as_json, text="OK")
 
 
-@click.command("whitelist-remove")
+@click.command("whitelist-remove", epilog="Example: skywire cli pty whitelist-remove PK")
 @click.argument("public_keys", metavar="PK…", nargs=-1, required=True)
 @_socket_option
-@output.json_option
+@output.json_option(shape=str)
 def whitelist_remove(public_keys: tuple[str, ...], socket: str | None, as_json: bool) -> None:
     """Let keys open no more terminals; those that are open stay."""
     keys = [PubKey.parse(text) for text in public_keys]
@@ -358,38 +363,13 @@ def whitelist_remove(public_keys: tuple[str, ...], socket: str | None, as_json: 
     output.emit(keys, as_json=as_json, text="OK")
 
 
-@click.command("list")
-@click.option(
-    "--rpc",
-    default=VISOR_RPC,
-    callback=host_port,
-    show_default=True,
-    metavar="HOST:PORT",
-    help="The local node.",
-)
-@output.json_option
-def list_nodes(rpc: HostPort, as_json: bool) -> None:
+@click.command("list", epilog="Example: skywire cli pty list")
+@node_options
+@output.json_option(shape=[str])
+def list_nodes(node: NodeAddress, as_json: bool) -> None:
     """List the nodes that are connected to the local one's hypervisor."""
-    keys = run(_remote_visors(rpc))
+    from skywire.visor import ops_info
+
+    keys = sorted(node.ask(ops_info.remote_visors))
     text = "\n".join(f"{number}. {key}" for number, key in enumerate(keys, 1))
     output.emit(keys, as_json=as_json, text=text)
-
-
-async def _remote_visors(place: HostPort) -> list[str]:
-    from skywire.errors import DialFailed
-    from skywire.rpc.client import RpcClient
-    from skywire.streams.tcp import dial_tcp
-    from skywire.wire.gob_types import EMPTY, STRING, Slice
-
-    try:
-        async with asyncio.timeout(CALL_WAIT):
-            stream = await dial_tcp(place.host or "localhost", place.port)
-            async with RpcClient(stream) as client:
-                found = await client.call("app-visor.RemoteVisors", EMPTY, None, Slice(STRING))
-    except DialFailed as error:
-        raise DialFailed(f"RPC connection failed; is skywire running?: {error}") from error
-    except TimeoutError:
-        raise TimeoutError(
-            f"{place}: no answer within {CALL_WAIT:g} s; is that the RPC address of a node?"
-        ) from None
-    return sorted(found)
