@@ -4,11 +4,11 @@ import asyncio
 import os
 from collections.abc import Callable
 
-READ = 64 * 1024  # bytes at a time
-QUICK = 16 * 1024  # bytes in one read that mean: it prints a lot
-PAUSE = 0.05  # seconds until the next read then; the process waits in its `write`
+READ = 16 * 1024  # bytes at a time
+QUICK = 64 * 1024  # bytes within a second that mean: it prints a lot
+PAUSE = 0.1  # seconds until each read then; the process waits in its `write`
 MAX_LINE = 4096  # bytes; a longer line comes in pieces
-MAX_LINES = 200  # of one read; more are counted
+MAX_LINES = 200  # kept of a second; more are counted
 
 
 class Lines:
@@ -42,6 +42,10 @@ class Output:
         self._descriptor = descriptor
         self._on_line = on_line
         self._lines = Lines()
+        self._second = 0.0  # when the current one began
+        self._bytes = 0  # read in it
+        self._kept = 0  # lines of it
+        self._left_out = 0
 
     async def run(self) -> None:
         """Until nobody holds the other end any more; cancel to stop."""
@@ -58,9 +62,17 @@ class Output:
                 continue
             if not data:
                 return
+            if loop.time() >= self._second + 1:
+                self._new_second(loop.time())
+            self._bytes += len(data)
             self._tell(self._lines.receive_data(data))
-            if len(data) >= QUICK:
+            if self._bytes >= QUICK:
                 await asyncio.sleep(PAUSE)
+
+    def _new_second(self, now: float) -> None:
+        if self._left_out:
+            self._on_line(f"({self._left_out} more lines)")
+        self._second, self._bytes, self._kept, self._left_out = now, 0, 0, 0
 
     def _read(self) -> bytes | None:
         try:
@@ -71,16 +83,19 @@ class Output:
             return b""
 
     def _tell(self, lines: list[str]) -> None:
-        for line in lines[:MAX_LINES]:
+        kept = lines[: max(0, MAX_LINES - self._kept)]
+        self._kept += len(kept)
+        self._left_out += len(lines) - len(kept)
+        for line in kept:
             self._on_line(line)
-        if len(lines) > MAX_LINES:
-            self._on_line(f"({len(lines) - MAX_LINES} more lines)")
 
     def close(self) -> None:
         """Take what is still in the pipe, and end. Idempotent."""
         if self._descriptor < 0:
             return
+        self._new_second(0.0)
         self._tell(self._lines.receive_data(self._read() or b"") + self._lines.receive_eof())
+        self._new_second(0.0)
         os.close(self._descriptor)
         self._descriptor = -1
 

@@ -8,7 +8,7 @@ import logging
 import os
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import msgspec
@@ -231,10 +231,10 @@ class Apps:
 
     async def stop_all(self, kind: str) -> None:
         """All that are this app, whatever they are called."""
-        for app in self._file.config.launcher.apps:
-            if kind in self.arguments(app) and self.launcher.proc(app.name) is not None:
-                with suppress(Conflict):  # it has ended meanwhile
-                    await self.launcher.stop(app.name)
+        apps = self._file.config.launcher.apps
+        running = {proc.name for proc in self.launcher.procs()}
+        names = [app.name for app in apps if kind in self.arguments(app) and app.name in running]
+        await asyncio.gather(*map(self.launcher.stop, names))
 
     # The config
 
