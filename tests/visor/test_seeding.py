@@ -15,8 +15,9 @@ from skywire.config.load import ConfigFile
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.direct import StaticDirectory
+from skywire.dmsg.discovery import DiscoveryClient
 from skywire.dmsg.seeding import SeededDirectory, seeded
-from skywire.errors import Refused
+from skywire.errors import NotFound, Refused
 from skywire.rpc.client import RpcClient
 from skywire.streams.tcp import dial_tcp
 from skywire.testing.wait import eventually
@@ -196,6 +197,25 @@ async def test_b_the_parts_use_the_twins_of_services_that_http_does_not_reach(
         assert listing.url == nowhere("transport_discovery")
         status, body = await listing.plain("GET", "/all-transports")
         assert (status, body.strip()) in ((200, b"[]"), (200, b"null"))
+
+
+async def test_over_dmsg_the_entry_is_posted_and_withdrawn(
+    private: Private, tmp_path: Path
+) -> None:
+    """A discovery on dmsg alone, as `config gen` writes it by default."""
+    discovery = f"dmsg://{private.keys['dmsg_discovery']}:80"
+    async with (
+        DiscoveryClient(private.urls["dmsg_discovery"]) as asked,
+        asyncio.timeout(2 * SOON),
+    ):
+        async with started(config(dmsg={"discovery": discovery}), tmp_path) as visor:
+            assert visor.config.transport.discovery.startswith("dmsg://")
+            await visor.dmsg.ready()
+            entry = await asked.entry(visor.pk)
+            assert entry.client is not None
+            assert entry.client.delegated_servers == (private.servers[0].public,)
+        with pytest.raises(NotFound):
+            await asked.entry(visor.pk)
 
 
 async def test_requests_over_dmsg_have_limits(private: Private, tmp_path: Path) -> None:

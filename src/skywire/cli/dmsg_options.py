@@ -153,11 +153,9 @@ async def client_of(
     """
     from skywire.config.deployment import base_deployment
     from skywire.config.model import DmsgConfig
-    from skywire.dmsg.client import DmsgClient
-    from skywire.visor.directory import open_directory
+    from skywire.visor.directory import open_client
     from skywire.visor.seeding import known_to_helper
 
-    made: list[DmsgClient] = []
     config = DmsgConfig(discovery=discovery, sessions_count=sessions)
     known = known_to_helper(config)
     if discovery.startswith("dmsg://") and not known.servers:
@@ -167,11 +165,8 @@ async def client_of(
                 f"{discovery}: nobody knows a dmsg server to reach it by; name a deployment with "
                 "dmsg_servers in SKYDEPLOY"
             )
-    opening = open_directory(config, known, lambda pk, port: made[0].dial(pk, port))
-    async with opening as directory:
-        made.append(DmsgClient(secret.public(), secret, directory, min_sessions=sessions))
-        async with made[0] as client:
-            yield client, directory
+    async with open_client(config, secret, known) as opened:
+        yield opened
 
 
 @asynccontextmanager

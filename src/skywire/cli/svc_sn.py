@@ -41,22 +41,15 @@ def sn(file: Path, metrics: HostPort, from_stdin: bool, tag: str, loglvl: str | 
 
 async def _run(config: RouteSetupConfig, place: HostPort, tag: str) -> None:
     # Imported here: `--help` of this command must not load aiohttp.
-    from skywire.dmsg.client import DmsgClient
     from skywire.http.app import health_route, listen, metrics_route, new_app, running
     from skywire.metrics import Registry
     from skywire.router.setup_node import SetupNode
-    from skywire.visor.directory import open_directory
+    from skywire.visor.directory import open_client
 
     metrics = Registry()
     async with AsyncExitStack() as stack:
-        directory = await stack.enter_async_context(open_directory(config.dmsg))
-        client = DmsgClient(
-            config.public_key,
-            config.secret_key,
-            directory,
-            min_sessions=config.dmsg.sessions_count,
-        )
-        await stack.enter_async_context(client)
+        opening = open_client(config.dmsg, config.secret_key)
+        client, _ = await stack.enter_async_context(opening)
         node = SetupNode(client.dial, metrics=metrics)
         stack.push_async_callback(node.close)
         listener = client.listen(DMSG_SETUP_NODE)

@@ -59,20 +59,13 @@ def tps(context: click.Context, path: Path, host: str, loglvl: str | None) -> No
 
 async def _serve(config: TransportSetupConfig, host: str) -> None:
     # Imported here: `--help` of this command must not load aiohttp.
-    from skywire.dmsg.client import DmsgClient
     from skywire.http.app import listen, running
     from skywire.services.transport_setup import TransportSetup
-    from skywire.visor.directory import open_directory
+    from skywire.visor.directory import open_client
 
     async with AsyncExitStack() as stack:
-        directory = await stack.enter_async_context(open_directory(config.dmsg))
-        client = DmsgClient(
-            config.public_key,
-            config.secret_key,
-            directory,
-            min_sessions=config.dmsg.sessions_count,
-        )
-        await stack.enter_async_context(client)
+        opening = open_client(config.dmsg, config.secret_key)
+        client, _ = await stack.enter_async_context(opening)
         runner = await stack.enter_async_context(running(TransportSetup(client.dial).app()))
         port = await listen(runner, host, config.port, what="transport setup")
         await client.ready()

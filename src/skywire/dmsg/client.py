@@ -96,6 +96,7 @@ class DmsgClient:
         self.on_close: OnAddress = _nobody_cares
         self._addresses: dict[PubKey, str] = {}  # of the servers we have a session with
         self._closing = False
+        self._withdrawing = False  # the discovery itself may be on dmsg: it can still be dialled
         self._tasks = Tasks(f"dmsg client {public.hex()[:8]}")
         self._keeper = EntryKeeper(directory, secret, self._entry, update_interval)
 
@@ -171,7 +172,9 @@ class DmsgClient:
         self._closing = True
         await self._tasks.close()
         await self._ports.close()
+        self._withdrawing = True
         await self._keeper.withdraw()
+        self._withdrawing = False
         for session in list(self._sessions.values()):
             session.close("client is closing")
 
@@ -388,7 +391,7 @@ class DmsgClient:
         """
         if not 0 < port < 65536:
             raise InvalidValue(f"dmsg port {port} cannot be dialled: expected 1 to 65535")
-        if self._closing:
+        if self._closing and not self._withdrawing:
             raise StreamClosed(error_text(Code.ENTITY_CLOSED))
         clock = asyncio.get_running_loop().time
         begin = clock()

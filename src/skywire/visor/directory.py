@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from skywire.config.model import DmsgConfig
+from skywire.crypto.keys import PubKey, SecKey
+from skywire.dmsg.client import DmsgClient
 from skywire.dmsg.direct import StaticDirectory, delegate_to_all
 from skywire.dmsg.discovery import ATTEMPTS, TIMEOUT, Directory, DiscoveryClient
 from skywire.dmsg.seeding import PATIENCE, FirstOf, seeded
 from skywire.errors import InvalidValue
 from skywire.http.over_stream import Dial, DmsgConnector
+from skywire.streams.stream import Stream
 from skywire.visor.seeding import Known, known_to_helper
 from skywire.wire.entry import Entry
 
@@ -34,6 +37,23 @@ class ServersOfType:
 
     def _only(self, servers: list[Entry]) -> list[Entry]:
         return [one for one in servers if one.server and one.server.server_type == self._kind]
+
+
+@asynccontextmanager
+async def open_client(
+    config: DmsgConfig, secret: SecKey, known: Known | None = None
+) -> AsyncIterator[tuple[DmsgClient, Directory]]:
+    """A client that begins to connect, and the directory it asks. Raises as `open_directory`."""
+    made: list[DmsgClient] = []
+
+    async def dial(pk: PubKey, port: int) -> Stream:
+        return await made[0].dial(pk, port)
+
+    async with open_directory(config, known, dial) as directory:
+        client = DmsgClient(secret.public(), secret, directory, min_sessions=config.sessions_count)
+        made.append(client)
+        async with client:
+            yield client, directory
 
 
 @asynccontextmanager

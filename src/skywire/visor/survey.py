@@ -71,7 +71,7 @@ class Survey:
             try:
                 address = self._address()
                 report.up()
-                self.current = await self._make(address) if address else EMPTY
+                self.current = await self.make(address) if address else EMPTY
             except InvalidValue as error:
                 self.current = EMPTY
                 log.error("no survey reason=%s", error)
@@ -92,7 +92,8 @@ class Survey:
                 raise InvalidValue(f"{self._reward.path}: {error}") from error
         return address
 
-    async def _make(self, address: str) -> dict[str, Any]:
+    async def make(self, address: str) -> dict[str, Any]:
+        """A new one, for this Skycoin address; asks dmsg servers for ours."""
         from skywire.platform import hardware  # seldom needed
 
         ip_address = await self._own_address()
@@ -134,16 +135,21 @@ class Survey:
         return ""
 
     def _write(self) -> None:
-        text = msgspec.json.format(msgspec.json.encode(self.current), indent=4)
-        lines = []
-        for line in text.decode().splitlines():
-            bare = line.lstrip(" ")
-            lines.append("\t" * ((len(line) - len(bare)) // 4) + bare)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_private(self._path, "\n".join(lines).encode())
+            write_private(self._path, as_text(self.current).encode())
         except (OSError, SkywireError) as error:
             log.warning("survey not stored path=%s error=%s", self._path, error)
+
+
+def as_text(survey: dict[str, Any]) -> str:
+    """JSON as Go writes it: indented by tabs, without a line feed at the end."""
+    text = msgspec.json.format(msgspec.json.encode(survey), indent=4)
+    lines = []
+    for line in text.decode().splitlines():
+        bare = line.lstrip(" ")
+        lines.append("\t" * ((len(line) - len(bare)) // 4) + bare)
+    return "\n".join(lines)
 
 
 def services(config: VisorConfig) -> dict[str, Any]:
