@@ -96,3 +96,28 @@ def test_a_bad_log_level_is_bad_usage() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 2
     assert 'invalid log level "loud"' in done.stderr
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_thread_that_hangs_in_the_system_holds_no_service_up(loop: str) -> None:
+    """As one that asks a DNS which does not answer."""
+    program = (
+        "import asyncio, os, signal, time\n"
+        "from skywire.cli import runtime\n"
+        "async def work():\n"
+        "    asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        await asyncio.sleep(30)\n"
+        "    finally:\n"
+        "        print('cleaned up')\n"
+        "runtime.serve(work())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=15,
+        env=os.environ | {runtime.LOOP_VARIABLE: loop},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cleaned up\n", "")

@@ -5,8 +5,11 @@ calls `platform.ready.report` once it answers, for whoever started it (the demo,
 """
 
 import asyncio
+import logging
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -16,6 +19,7 @@ from skywire import log
 from skywire.errors import InvalidValue, NotSupported
 from skywire.platform import systemd
 
+EXIT_LIMIT = 0.5  # seconds
 LOOP_VARIABLE = "SKYWIRE_LOOP"  # uvloop (default where it is installed) or asyncio
 
 _Result = TypeVar("_Result")
@@ -29,11 +33,26 @@ def run(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def serve(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` until it ends or a SIGINT or SIGTERM cancels it: an orderly end, exit code 0."""
-    run(_until_signal(work))
+    """Run `work` until it ends or a SIGINT or SIGTERM cancels it: an orderly end, exit code 0.
+
+    Threads that wait for the system then, as for a DNS that does not answer, cannot be ended: they
+    get `EXIT_LIMIT`, and the process ends with them.
+    """
+    leave = threading.Timer(EXIT_LIMIT, _leave)
+    leave.daemon = True
+    try:
+        run(_until_signal(work, leave))
+    finally:
+        leave.cancel()
 
 
-async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+def _leave() -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+async def _until_signal(work: Coroutine[Any, Any, None], leave: threading.Timer) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
         service = tasks.create_task(work, name="service")
@@ -44,6 +63,7 @@ async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
+    leave.start()
 
 
 def log_option(default: str = "info") -> Callable[[_Function], _Function]:
