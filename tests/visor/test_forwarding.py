@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ from skywire.visor import ops_ports
 from skywire.visor.client import RemoteVisor
 from skywire.visor.ops_ports import ConnectIn, StartForwardIn
 from tests.visor.network import Node
-from tests.visor.skynet import Skynet, listed, skynet
+from tests.visor.skynet import Skynet, key, listed, skynet
 from tests.visor.test_skynet import rpc
 
 LIMIT = 30.0
@@ -293,3 +293,64 @@ async def test_what_cannot_be_started(net: Skynet, tmp_path: Path) -> None:
         await here.call(ops_ports.stop_forward, "one")
         with pytest.raises(Refused, match="running: none"):
             await here.call(ops_ports.stop_forward, "one")
+
+
+async def test_a_service_that_reads_nothing_holds_up_nobody_else(
+    net: Skynet, tmp_path: Path
+) -> None:
+    a, b = await pair(net, tmp_path)
+    deaf, tasks = await listen_tcp("127.0.0.1", 0), Tasks("deaf")
+    async with shouting() as port, rpc(a) as here:
+        b.visor.forwarding.add(ForwardedPort(port=4000, target=str(deaf.address)))
+        await b.visor.forwarding.register(port)
+        silent, talking = await start(here, b, 4000), await start(here, b, port)
+        sent = 0
+
+        async def flood() -> None:
+            nonlocal sent
+            stream = await dial_tcp("127.0.0.1", silent.local_port)
+            try:
+                while True:
+                    await stream.write(bytes(65536))
+                    sent += 65536
+            finally:
+                stream.abort()
+
+        flooding = tasks.spawn(flood())
+        before = -1
+        async with asyncio.timeout(LIMIT):
+            while before != sent:  # until it stands still
+                before = sent
+                await asyncio.sleep(0.2)
+            assert sent < 32 << 20  # the kernels' buffers and our windows, no more
+            for _ in range(3):
+                assert await ask(talking.local_port, b"world") == b"hello WORLD"
+            assert not flooding.done()
+    await tasks.close()
+    await deaf.close()
+
+
+async def test_a_visor_with_busy_forwards_stops_in_time(net: Skynet, tmp_path: Path) -> None:
+    a, b = await pair(net, tmp_path)
+    async with shouting() as port, rpc(a) as here, asyncio.timeout(LIMIT):
+        await b.visor.forwarding.register(port)
+        forwards = [await start(here, b, port) for _ in range(3)]
+        streams = [await dial_tcp("127.0.0.1", each.local_port) for each in forwards]
+        for stream in streams:
+            assert await read_exactly(stream, 6) == b"hello "
+        begin = asyncio.get_running_loop().time()
+        await b.stop()
+        await a.stop()
+        assert asyncio.get_running_loop().time() - begin < 5
+        for stream in streams:
+            with suppress(StreamReset):
+                assert await stream.read() == b""
+            stream.abort()
+
+
+async def test_nobody_can_be_reached_without_a_route(net: Skynet, tmp_path: Path) -> None:
+    a, _ = await pair(net, tmp_path)
+    async with rpc(a) as here:
+        with pytest.raises(Refused, match=f"no route to {key('nobody')}"):
+            await here.call(ops_ports.connect, ConnectIn(key("nobody"), 80, 0))
+        assert await here.call(ops_ports.list_forwards) == {}

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from skywire.crypto.keys import PubKey
 from skywire.errors import DialFailed, InvalidValue, Refused, RemoteProtocolError, StreamReset
 from skywire.ports import SKYNET_PING, SKYNET_PING_2024
 from skywire.streams.supervise import Tasks
 from skywire.testing.wait import eventually
+from skywire.transport.service_directory import ServiceDirectory
 from skywire.visor import ops_ping, pings
 from skywire.visor.ops_ping import PingConfig, TracePingIn
 from tests.visor.network import Node
@@ -139,15 +141,26 @@ async def test_too_much_is_refused(net: Skynet, tries: int, size: int) -> None:
         await a.visor.pings.trace(key("b"), tries, size)
 
 
-async def test_public_visors_are_tested(net: Skynet) -> None:
-    a = await net.visor("a", launcher={"service_discovery": net.urls["sd"]})
+async def test_public_visors_are_tested(net: Skynet, monkeypatch: pytest.MonkeyPatch) -> None:
+    b = await net.visor("b")
+    a = await net.visor("a", "b", launcher={"service_discovery": net.urls["sd"]})
+    await listed(a, b)
+    asked = PingConfig(tries=2, public_visors=3)
     async with asyncio.timeout(LIMIT), rpc(a) as visor:
-        assert await visor.call(ops_ping.test_visor, PingConfig(public_visors=3)) == []
+        assert await visor.call(ops_ping.test_visor, asked) == []
         with pytest.raises(Refused, match="0 visors to test"):
             await visor.call(ops_ping.test_visor, PingConfig())
-        result = await ops_ping._test(a.visor, key("nobody"), PingConfig())
-        assert (result.pk, result.max) == (str(key("nobody")), "0")
-        assert result.status.startswith("Failed: ")
+
+        async def public(self: ServiceDirectory, quantity: int) -> list[PubKey]:
+            assert quantity == 4  # one of them may be ourselves
+            return [a.pk, b.pk, b.pk, key("nobody")]
+
+        monkeypatch.setattr(ServiceDirectory, "public_visors", public)
+        there, nobody = await visor.call(ops_ping.test_visor, asked)
+        assert (there.pk, there.status) == (str(b.pk), "Success")
+        assert 0 < float(there.min) <= float(there.mean) <= float(there.max)
+        assert (nobody.pk, nobody.max) == (str(key("nobody")), "0")
+        assert nobody.status.startswith("Failed: ")
 
 
 async def test_a_visor_without_service_discovery_tests_none(net: Skynet) -> None:

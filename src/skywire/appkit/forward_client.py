@@ -19,6 +19,7 @@ from yarl import URL
 from skywire.crypto.keys import PubKey
 from skywire.errors import (
     DialFailed,
+    NotFound,
     NotSupported,
     Refused,
     RemoteProtocolError,
@@ -157,6 +158,8 @@ class FarPort:
                 return await self._dial(self.pk, _PORTS[way])
         except TimeoutError:
             raise DialFailed(f"no route to {self.pk} within {DIAL_LIMIT:g} s") from None
+        except NotFound as error:
+            raise NotFound(f"no route to {self.pk}: {error}") from error
 
     async def _end_session(self) -> None:
         if self._session is not None:
