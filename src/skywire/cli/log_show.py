@@ -22,7 +22,7 @@ folder_option = click.option(
     "-d",
     "--dir",
     "folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path("log_collecting"),
     show_default=True,
     help="Where a folder for each visor is.",

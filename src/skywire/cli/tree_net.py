@@ -73,6 +73,9 @@ sd = Lazy(
     "skywire.cli.lists:sd",
     "List what is registered with the service discovery; TYPE is vpn, proxy or visor.",
 )
+survey = Lazy(
+    "skywire.cli.survey:survey", "Make the survey of this machine, and print what it would tell."
+)
 vpn_list = Lazy("skywire.cli.lists:vpn", "List visors that offer a VPN and are online.")
 proxy_list = Lazy(
     "skywire.cli.lists:proxy", "List visors that offer a SOCKS5 proxy and are online."
