@@ -31,7 +31,9 @@ class Deadline:
 
     @asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
-        """Raises TimeoutError out of the block."""
+        """Raises TimeoutError out of the block, or before it when the moment has passed."""
+        if self._at is not None and asyncio.get_running_loop().time() >= self._at:
+            raise TimeoutError
         async with asyncio.timeout_at(self._at) as limit:
             self._running.add(limit)
             try:
