@@ -8,6 +8,7 @@ import click
 import msgspec
 from msgspec import inspect
 
+from skywire.cli.lazy import LazyGroup
 from skywire.config.model import VisorConfig
 
 WIDTH = 88  # columns of the help texts, whatever the terminal
@@ -160,7 +161,8 @@ def walk(context: click.Context) -> Iterator[click.Context]:
     group = context.command
     if not isinstance(group, click.Group):
         return
-    for name in group.list_commands(context):
+    shown = group.shown if isinstance(group, LazyGroup) else group.list_commands
+    for name in shown(context):
         command = group.get_command(context, name)
         if command is not None and not command.hidden:
             yield from walk(

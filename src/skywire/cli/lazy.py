@@ -99,12 +99,13 @@ class LazyGroup(click.Group):
         return found.load() if isinstance(found, Lazy) else found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, one_line(self.lazy[name])) for name in self._shown(ctx)]
+        rows = [(name, one_line(self.lazy[name])) for name in self.shown(ctx)]
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
 
-    def _shown(self, ctx: click.Context) -> list[str]:
+    def shown(self, ctx: click.Context) -> list[str]:
+        """The names of commands that a help shows."""
         every = ctx.meta.get(_ALL, False)
         return [name for name in self.list_commands(ctx) if every or not self.lazy[name].hidden]
 
@@ -116,7 +117,7 @@ class LazyGroup(click.Group):
 
         return [
             CompletionItem(name, help=one_line(self.lazy[name]))
-            for name in self._shown(ctx)
+            for name in self.shown(ctx)
             if name.startswith(incomplete)
         ]
 
@@ -139,7 +140,7 @@ class LazyGroup(click.Group):
         found = [place for place, word in places.items() if word == args[0]]
         if found:
             return f'did you mean "{found[0]}"?'
-        return f"expected one of {', '.join(self._shown(ctx))}."
+        return f"expected one of {', '.join(self.shown(ctx))}."
 
 
 def groups_below(group: LazyGroup) -> Iterator[LazyGroup]:

@@ -113,3 +113,10 @@ def proxy(**options: Any) -> None:
 def sd(kind: str, **options: Any) -> None:
     """List what is registered with the service discovery; TYPE is vpn, proxy or visor."""
     _run(KINDS[kind], **options)
+
+
+@click.command(epilog="Example: skywire cli pv --noton --stats")
+@_options
+def pv(**options: Any) -> None:
+    """List public visors that are online."""
+    _run(VISOR, **options)

@@ -4,7 +4,7 @@ from skywire.cli.lazy import Lazy, LazyGroup
 from skywire.cli.node_options import group_options
 from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
-from skywire.cli.tree_net import log, mdisc, rewards, sd, tp_disc, tp_tree, ut
+from skywire.cli.tree_net import log, mdisc, rewards, sd, survey, tp_disc, tp_tree, ut
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
 pty = LazyGroup(
@@ -65,6 +65,14 @@ route = LazyGroup(
                     "Add a rule that sends an app's packets on their way.",
                 ),
             },
+        ),
+        "calc": Lazy(
+            "skywire.cli.route_find:calc",
+            "Calculate a way from one visor to another, from the list of all transports.",
+        ),
+        "find": Lazy(
+            "skywire.cli.route_find:find",
+            "Ask the route finder for a way from one visor to another, and back.",
         ),
         "groups": Lazy(
             "skywire.cli.route:groups",
@@ -258,10 +266,42 @@ visor = LazyGroup(
     },
 )
 
+svc = LazyGroup(
+    "svc",
+    "The services of the deployment.",
+    {
+        "health": Lazy(
+            "skywire.cli.svc_health:health",
+            "Ask every service of the deployment how it is; ends with 1 when one does not answer.",
+        ),
+    },
+)
+
+tps = LazyGroup(
+    "tps",
+    "Ask the transport setup service to open and close transports of other visors.",
+    {
+        "add": Lazy("skywire.cli.svc_tps:add", "Have a visor open a transport."),
+        "list": Lazy(
+            "skywire.cli.svc_tps:list_transports",
+            "Show the transports of a visor that were opened this way.",
+        ),
+        "rm": Lazy(
+            "skywire.cli.svc_tps:rm",
+            "Have a visor close a transport that was opened this way.",
+        ),
+    },
+)
+
 cli = LazyGroup(
     "cli",
     "Ask and change a running visor.",
     {
+        "completion": Lazy(
+            "skywire.cli.completion:completion",
+            "Print a script that lets a shell complete our commands.",
+            hidden=True,
+        ),
         "config": config,
         "dmsg": cli_dmsg,
         "dmsgpty": pty.twin("dmsgpty"),
@@ -276,6 +316,7 @@ cli = LazyGroup(
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "proxy": proxy,
         "pty": pty,
+        "pv": Lazy("skywire.cli.lists:pv", "List public visors that are online."),
         "reward": Lazy(
             "skywire.cli.reward:reward",
             "Show or set the Skycoin address that the visor's rewards go to.",
@@ -287,7 +328,15 @@ cli = LazyGroup(
         "sd": sd,
         "serve": serve,
         "skynet": skynet,
+        "survey": survey,
+        "svc": svc,
         "tp": tp,
+        "tps": tps,
+        "tree": Lazy(
+            "skywire.cli.tree:tree",
+            "Show the tree of commands, or what is below the words.",
+            hidden=True,
+        ),
         "ut": ut,
         "util": util,
         "visor": visor,
