@@ -55,13 +55,10 @@ async def wait_for_row(
     async with asyncio.timeout(SOON):
         while True:
             row = (await rows(http, url)).get(str(pk))
-            if row and row["online"] is online and (row["health"] or {}) == services(health):
+            told = ((row and row["health"]) or {}).get("services_health")
+            if row and row["online"] is online and told == health:
                 return row
             await asyncio.sleep(0.05)
-
-
-def services(health: str) -> dict[str, str]:
-    return {"services_health": health}
 
 
 async def output_until(ws: ClientWebSocketResponse, pattern: bytes) -> bytes:
@@ -208,7 +205,7 @@ async def test_a_hypervisors_hypervisor_may_open_a_terminal(net: Net, http: Clie
 async def test_a_node_starts_without_discovery_and_recovers(
     tmp_path: Path, http: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skywire.visor.visor.DMSG_PATIENCE", 0.2)
+    monkeypatch.setattr("skywire.visor.dmsg_parts.PATIENCE", 0.2)
     async with network(tmp_path) as net:
         port = await net.start_discovery()
     async with network(tmp_path) as net:
@@ -226,7 +223,7 @@ async def test_a_node_starts_without_discovery_and_recovers(
 
 
 async def test_a_lost_network_is_reported(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skywire.visor.visor.DMSG_PATIENCE", 0.1)
+    monkeypatch.setattr("skywire.visor.dmsg_parts.PATIENCE", 0.1)
     node = await net.start(net.config("b"))
     assert node.state("dmsg") is State.RUNNING
     (server,) = node.visor.dmsg.sessions
