@@ -49,6 +49,7 @@ EXAMPLES = [
 
 def parse(line: str) -> None:
     """Parse the arguments of a command line and run nothing. Raises a ClickException."""
+    line = re.sub(r"\$[A-Z]\b", str(key_pair()[0]), line)  # variables with keys
     arguments = shlex.split(line.split(" | ")[0].split(" > ")[0].split(" < ")[0], comments=True)
     command: click.Command | None = root
     context: click.Context | None = None
