@@ -94,7 +94,8 @@ class Visor:
     """`directory` replaces the one the config names; `dmsg_server`, if given, is the only one used.
     Runs once.
 
-    A `plain` one belongs to a program, not to a machine: it has no log server, survey and uptime.
+    A `plain` one belongs to a program, not to a machine: it has no log server, survey and uptime,
+    and keeps no log.
     """
 
     def __init__(
@@ -184,8 +185,9 @@ class Visor:
         `on_ready` is called once, when every part serves or has failed, or after `READY_LIMIT`.
         """
         stack = AsyncExitStack()
-        self.logs.attach()
-        stack.callback(self.logs.detach)
+        if not self._plain:  # the logging of a program is its own
+            self.logs.attach()
+            stack.callback(self.logs.detach)
         try:
             topics = await self._enter(stack)
             stack.push_async_callback(self.modules.close)
