@@ -1,6 +1,7 @@
 """A visor's structs against the streams recorded from Go visors and a Go hypervisor."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.errors import RemoteProtocolError
 from skywire.testing import vectors
+from skywire.visor import shown
 from skywire.visor.types import (
     AppConfig,
     AppState,
@@ -25,9 +27,21 @@ from skywire.visor.types import (
     to_json,
 )
 from skywire.wire import gob
-from skywire.wire.gob_types import ANY, EMPTY, FLOAT, GoTime, GoType, struct_type
+from skywire.wire.gob_types import (
+    ANY,
+    BYTES,
+    EMPTY,
+    FLOAT,
+    Go,
+    GoTime,
+    GoType,
+    Slice,
+    struct_type,
+)
+from skywire.wire.rule import RouteDescriptor, Rule
 
 PK = deterministic_key_pair(b"types")[0]
+OTHER = deterministic_key_pair(b"others")[0]
 ANSWERS: dict[str, GoType] = {
     "app-visor.Overview": Overview,
     "app-visor.Summary": Summary,
@@ -171,3 +185,26 @@ def test_a_time_no_calendar_has_is_shown_as_gos_zero() -> None:
     assert rfc3339(GoTime(2**62)) == "0001-01-01T00:00:00Z"
     assert rfc3339(GoTime(0, 1000)) == "1970-01-01T00:00:00.000001Z"
     assert gob.decode(EMPTY, gob.encode(EMPTY, None)) is None
+
+
+@dataclass(slots=True)
+class RouteGroupOf2024:
+    GO_NAME: ClassVar[str] = "RouteGroupInfo"
+    consume_rule: Annotated[bytes, Go("ConsumeRule", BYTES)] = b""
+    fwd_rule: Annotated[bytes, Go("FwdRule", BYTES)] = b""
+
+
+def test_route_groups_are_read_by_nodes_of_both_years() -> None:
+    """Structs without a common field would be an error, which ends a Go client's connection."""
+    there = Rule.forward(2, 9, RouteDescriptor(PK, OTHER, 3, 4), 5, UUID(int=6))
+    back = Rule.consume(1, 9, RouteDescriptor(OTHER, PK, 4, 3))
+    ours = shown.route_group_of(back, there)
+    sent = gob.encode(Slice(RouteGroupInfo), [ours])
+    assert gob.decode(Slice(RouteGroupOf2024), sent) == [
+        RouteGroupOf2024(back.encode(), there.encode())
+    ]
+    older = gob.encode(Slice(RouteGroupOf2024), [RouteGroupOf2024(back.encode(), there.encode())])
+    (read,) = gob.decode(Slice(RouteGroupInfo), older)
+    assert (read.consume_rule, read.fwd_rule) == (back.encode(), there.encode())
+    assert "consume_rule" not in to_json(ours)
+    assert to_json(ours)["consume_rule_id"] == 1
