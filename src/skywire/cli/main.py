@@ -104,6 +104,10 @@ root = RootGroup(
         "dmsg": dmsg,
         "doc": doc,
         "keys": keys,
+        "netcheck": Lazy(
+            "skywire.cli.netcheck:netcheck",
+            "Check the network: own address, NAT, DNS, clock, each service and dmsg server.",
+        ),
         "ping": Lazy(
             "skywire.cli.ping:ping", "Measure the way to a visor over routes, hop by hop."
         ),
