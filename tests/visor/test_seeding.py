@@ -12,6 +12,7 @@ import pytest
 
 from skywire.config.deployment import deployment
 from skywire.config.load import ConfigFile
+from skywire.config.model import DmsgConfig
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.direct import StaticDirectory
@@ -25,7 +26,7 @@ from skywire.visor import ops_fetch
 from skywire.visor.client import RemoteVisor
 from skywire.visor.fetching import MAX_AT_ONCE
 from skywire.visor.ops_fetch import DmsgHTTPRequest
-from skywire.visor.seeding import known_to, service_addresses, twins_of
+from skywire.visor.seeding import known_to, known_to_helper, service_addresses, twins_of
 from skywire.visor.visor import Visor
 from skywire.wire.dmsg_url import parse_url
 from tests.visor.private import SOON, Private, nowhere, private_deployment, started
@@ -134,6 +135,16 @@ def test_a_private_deployment_has_what_its_config_names_and_no_more() -> None:
     )
     assert known_to(file.config).services == [OTHER]
     assert known_to(config(dmsg={"discovery": "http://127.0.0.1:9090"}).config).servers == []
+
+
+def test_a_tool_knows_the_services_of_its_discovery() -> None:
+    known = deployment()
+    for discovery in (known.dmsg_discovery, known.dmsg_discovery_dmsg):
+        helper = known_to_helper(DmsgConfig(discovery=discovery))
+        assert parse_url(known.transport_discovery_dmsg).pk in helper.services
+        assert len(helper.servers) == 8
+        assert helper.discovery == known.dmsg_discovery_dmsg
+    assert known_to_helper(DmsgConfig(discovery="http://127.0.0.1:9090")).services == []
 
 
 def test_servers_that_make_no_sense_are_told(caplog: pytest.LogCaptureFixture) -> None:

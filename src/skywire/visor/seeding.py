@@ -8,7 +8,7 @@ import logging
 from contextlib import suppress
 from typing import NamedTuple
 
-from skywire.config.deployment import Deployment, base_deployment, of_discovery
+from skywire.config.deployment import SERVICES, Deployment, base_deployment, of_discovery
 from skywire.config.model import DmsgConfig, VisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.seeding import keys_of
@@ -43,9 +43,11 @@ def known_to(config: VisorConfig) -> Known:
 
 
 def known_to_helper(config: DmsgConfig) -> Known:
-    """The same for a program with a dmsg section only, such as a setup node."""
+    """The same for a program with a dmsg section only: a setup node, a tool. It knows all services
+    of the deployment that its discovery belongs to."""
     known = _deployment(config)
-    addresses = {"dmsg.discovery_dmsg": _discovery(config, known)}
+    addresses = {f"{name}_dmsg": getattr(known, f"{name}_dmsg") for name in SERVICES}
+    addresses["dmsg.discovery_dmsg"] = _discovery(config, known)
     return Known(addresses["dmsg.discovery_dmsg"], keys_of(addresses), servers_of(config, known))
 
 
