@@ -10,7 +10,7 @@ from skywire.operations import Operation, operation_of
 from skywire.rpc.server import Method, RpcServer
 from skywire.streams.supervise import Tasks
 from skywire.streams.tcp import listen_tcp
-from skywire.visor.go_types import SERVICE, go_type
+from skywire.visor.go_types import SERVICE, go_type, go_types
 
 Function = Callable[..., Awaitable[Any]]
 
@@ -62,7 +62,7 @@ class FakeRpc:
                 raise answer
             return answer
 
-        return Method(go_type(known.request), go_type(known.answer), handler)
+        return Method(go_types(known.request), go_type(known.answer), handler)
 
 
 @contextmanager
