@@ -54,6 +54,7 @@ class Tuple(NamedTuple):
         (Outer, {"name": "string", "from": "number", "more": [{"name": "string"}]}),
         (Struct, {"oneKey": "string", "flag": "boolean"}),
         (Tuple, {"id": "string", "size": "number"}),
+        ({"a": "", "b": False, "c": 0}, {"a": "string", "b": "boolean", "c": "number"}),
         (f"{__name__}:Inner", {"name": "string"}),
     ],
 )

@@ -97,7 +97,9 @@ class Kept(msgspec.Struct, frozen=True):
     pty_whitelist: tuple[PubKey, ...] = ()
 
 
-@click.command(cls=SectionedCommand)
+@click.command(
+    cls=SectionedCommand, epilog="Example: skywire cli config gen -b -o skywire-config.json"
+)
 @gen_options
 @output.json_option(shape={"file": "", "pk": "", "backup": "", "hypervisor": False})
 def gen(envs: bool, nofetch: bool, hide: bool, as_json: bool, **given: Any) -> None:

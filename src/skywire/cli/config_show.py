@@ -26,7 +26,7 @@ _writes = target_options(writes=True)
 _secrets = click.option("--secrets", is_flag=True, help="Show secret keys and passcodes, too.")
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config check skywire-config.json")
 @click.argument("file", metavar="[FILE]", required=False)
 @_reads
 @output.json_option(shape={"file": "", "pk": "", "warnings": [""]})
@@ -47,12 +47,12 @@ def check(target: Target, file: str | None, as_json: bool) -> None:
             output.say(f"Warning: {each}")
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config show .transport")
 @click.argument("filter", metavar="[FILTER]", default="", required=False)
 @click.option("--path", is_flag=True, help="Print the name of the file only.")
 @_secrets
 @_reads
-@output.json_option
+@output.json_option(shape=object)
 def show(target: Target, filter: str, path: bool, secrets: bool, as_json: bool) -> None:
     """Print the config file, or a part of it, without secrets.
 
@@ -81,11 +81,11 @@ def show(target: Target, filter: str, path: bool, secrets: bool, as_json: bool) 
             click.echo(line)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config parse skywire-config.json")
 @click.argument("file", metavar="[FILE]", required=False)
 @_secrets
 @_reads
-@output.json_option
+@output.json_option(shape=object)
 def parse(target: Target, file: str | None, secrets: bool, as_json: bool) -> None:
     """Print a config as the visor understands it, with every key that it has.
 
@@ -101,7 +101,7 @@ def parse(target: Target, file: str | None, secrets: bool, as_json: bool) -> Non
     output.emit(document, as_json=as_json, text=output.to_json(document))
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config pk")
 @_reads
 @output.json_option(shape={"public_key": ""})
 def pk(target: Target, as_json: bool) -> None:
@@ -115,7 +115,7 @@ def pk(target: Target, as_json: bool) -> None:
     output.emit({"public_key": found.config.pk}, as_json=as_json, text=str(found.config.pk))
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config identity export -f my-key")
 @click.option(
     "-f",
     "--file",
@@ -148,7 +148,7 @@ def identity_export(target: Target, file: Path | None, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config identity import my-key")
 @click.argument("file")
 @_writes
 @output.json_option(shape=CHANGED)
@@ -168,7 +168,7 @@ def identity_import(target: Target, file: str, as_json: bool) -> None:
     target.change(change, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config priv get")
 @_reads
 @output.json_option(shape={"display_node_ip": False, "reward_address": ""})
 def priv_get(target: Target, as_json: bool) -> None:
@@ -183,7 +183,7 @@ def priv_get(target: Target, as_json: bool) -> None:
     output.emit(result, as_json=as_json, text=output.Facts(list(result.items())))
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config priv set --publicip true")
 @click.argument("address", required=False)
 @click.option(
     "--publicip", type=bool, metavar="BOOL", help="Publish the IP address with the services."

@@ -43,7 +43,7 @@ _update = target_options(writes=True)
 _json = output.json_option(shape=CHANGED)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update")
 @click.option(
     "-a",
     "--endpoints",
@@ -117,7 +117,7 @@ def settings(
     target.change(change, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update hv --add-pks PK")
 @click.option("-+", "--add-pks", type=Keys(), default="", help="Hypervisors to add.")
 @click.option("-r", "--reset", is_flag=True, help="Remove all of them first.")
 @_update
@@ -136,7 +136,7 @@ def hv(target: Target, add_pks: tuple[PubKey, ...], reset: bool, as_json: bool) 
     target.change(change, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update sc --add-server PK")
 @click.option("-+", "--add-server", type=Key(), default="", help="Proxy server to use.")
 @_reset
 @_update
@@ -150,7 +150,7 @@ def sc(target: Target, add_server: str, reset: bool, as_json: bool) -> None:
     _change_app(target, SKYSOCKS_CLIENT, [_text("--srv", add_server)], reset, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update ss --passwd secret")
 @click.option("-s", "--passwd", default="", metavar="TEXT", help="Passcode clients must give.")
 @_reset
 @_update
@@ -164,7 +164,7 @@ def ss(target: Target, passwd: str, reset: bool, as_json: bool) -> None:
     _change_app(target, SKYSOCKS, [_text("--passcode", passwd)], reset, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update vpnc --add-server PK")
 @click.option("-x", "--killsw", type=bool, metavar="BOOL", help="No traffic past the VPN.")
 @click.option("--add-server", type=Key(), default="", help="VPN server to use.")
 @click.option("-s", "--pass", "passcode", default="", metavar="TEXT", help="Its passcode.")
@@ -188,7 +188,7 @@ def vpnc(
     _change_app(target, VPN_CLIENT, edits, reset, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update vpns --autostart true")
 @click.option("-s", "--passwd", default="", metavar="TEXT", help="Passcode clients must give.")
 @click.option("--secure", type=bool, metavar="BOOL", help="Keep clients off the local network.")
 @click.option("--autostart", type=bool, metavar="BOOL", help="Start it with the visor.")
@@ -219,7 +219,7 @@ def vpns(
     _change_app(target, VPN_SERVER, edits, reset, autostart, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog="Example: skywire cli config update svc")
 @click.option(
     "-p",
     "--path",

@@ -57,7 +57,7 @@ def demo(
     runtime.run(network.run(state_dir, ports, first_run=first_run, on_up=show))
 
 
-@demo.command("break")
+@demo.command("break", epilog="Example: skywire demo break --what stream")
 @click.option(
     "--what",
     type=click.Choice([what.value for what in breaking.What]),
@@ -72,7 +72,7 @@ def demo(
     help="The node whose terminal to disturb.",
 )
 @click.option("--state-dir", type=_STATE_DIR, help="Which demo, when several run.")
-@output.json_option
+@output.json_option(shape={"part": str, "pid": int, "happened": str})
 @click.pass_context
 def break_(
     context: click.Context, what: str, node: str, state_dir: Path | None, as_json: bool
@@ -91,11 +91,11 @@ def break_(
     )
 
 
-@demo.command("ping")
+@demo.command("ping", epilog="Example: skywire demo ping A C")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--state-dir", type=_STATE_DIR, help="Which demo, when several run.")
-@output.json_option
+@output.json_option(shape=object)
 @click.pass_context
 def ping(
     context: click.Context, source: str, target: str, state_dir: Path | None, as_json: bool

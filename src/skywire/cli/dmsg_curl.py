@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skywire.http.client import Answer
 
 
-@click.command()
+@click.command(epilog="Example: skywire dmsg curl dmsg://PK:80/file.txt")
 @click.argument("url", metavar="URL")
 @click.option("-d", "--data", metavar="TEXT", help="POST this text.")
 @click.option(
@@ -59,7 +59,9 @@ if TYPE_CHECKING:
     help="The User-Agent.",
 )
 @identity_options("fatal")
-@output.json_option
+@output.json_option(
+    shape={"status": int, "bytes": int, "body": str, "body_base64": str, "file": str}
+)
 def curl(
     url: str,
     data: str | None,

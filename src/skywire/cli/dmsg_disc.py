@@ -23,7 +23,7 @@ DEFAULT_STORE = "sqlite:///dmsg-discovery.db"
 PASSWORD_VARIABLE = "REDIS_PASSWORD"  # noqa: S105 - a name, as the reference has it
 
 
-@click.command()
+@click.command(epilog="Example: skywire dmsg disc -a :9090")
 @click.option(
     "-a",
     "--addr",

@@ -11,8 +11,10 @@ from skywire.crypto.keys import PubKey
 from skywire.platform import ready
 from skywire.ports import DMSG_HTTP
 
+SERVED = {"public_key": str, "port": int, "url": str}
 
-@click.command("http")
+
+@click.command("http", epilog="Example: skywire dmsg http -d public -w PK")
 @click.option(
     "-d",
     "--dir",
@@ -32,7 +34,7 @@ from skywire.ports import DMSG_HTTP
 )
 @whitelist_option
 @identity_options("info")
-@output.json_option
+@output.json_option(shape=SERVED)
 def http(
     directory: Path, port: int, whitelist: frozenset[PubKey], identity: Identity, as_json: bool
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from skywire.cli import output
-from skywire.cli.dmsg_http import announce
+from skywire.cli.dmsg_http import SERVED, announce
 from skywire.cli.dmsg_options import (
     Identity,
     dialling,
@@ -30,10 +30,10 @@ PING_WAIT = 10.0  # seconds for one pong
 DIAL_WAIT = 30.0  # seconds for a stream to stand
 
 
-@click.command()
+@click.command(epilog="Example: skywire dmsg ip")
 @click.option("-d", "--srv", metavar="PK", help="Ask this dmsg server. Default: any.")
 @identity_options("fatal")
-@output.json_option
+@output.json_option(shape={"ip": str})
 def ip(srv: str | None, identity: Identity, as_json: bool) -> None:
     """Print our IP address as a dmsg server sees it."""
     server = PubKey.parse(srv) if srv else None
@@ -46,7 +46,7 @@ def ip(srv: str | None, identity: Identity, as_json: bool) -> None:
     output.emit({"ip": address}, as_json=as_json, text=address)
 
 
-@click.command()
+@click.command(epilog="Example: skywire dmsg ping PK")
 @click.argument("public_key", metavar="PK")
 @click.option(
     "-c", "--count", type=click.IntRange(1, 1_000_000), default=4, show_default=True, help="Pings."
@@ -61,7 +61,16 @@ def ip(srv: str | None, identity: Identity, as_json: bool) -> None:
     help="Wait between pings.",
 )
 @identity_options("fatal")
-@output.json_option
+@output.json_option(
+    shape={
+        "public_key": str,
+        "sent": int,
+        "received": int,
+        "min_ms": float,
+        "mean_ms": float,
+        "max_ms": float,
+    }
+)
 def ping(public_key: str, count: int, interval: float, identity: Identity, as_json: bool) -> int:
     """Measure the round trip to a node over dmsg.
 
@@ -127,7 +136,7 @@ def socks() -> None:
     """Reach the internet through another node."""
 
 
-@socks.command("server")
+@socks.command("server", epilog="Example: skywire dmsg socks server -w PK")
 @click.option(
     "-q",
     "--dport",
@@ -143,7 +152,7 @@ def socks() -> None:
 )
 @whitelist_option
 @identity_options("info")
-@output.json_option
+@output.json_option(shape=SERVED)
 def socks_server(
     dport: int,
     allow_private: bool,
@@ -178,7 +187,7 @@ async def _socks_server(
         await serve_each(listener, only_for(whitelist, handle), name="socks")
 
 
-@socks.command("client")
+@socks.command("client", epilog="Example: skywire dmsg socks client -k PK")
 @click.option("-k", "--pk", "server", metavar="PK", required=True, help="Key of the proxy.")
 @click.option(
     "-p",
@@ -197,7 +206,7 @@ async def _socks_server(
     help="The proxy's dmsg port.",
 )
 @identity_options("info")
-@output.json_option
+@output.json_option(shape={"address": str})
 def socks_client(server: str, port: int, dport: int, identity: Identity, as_json: bool) -> None:
     """Offer a node's SOCKS5 proxy on a local port.
 

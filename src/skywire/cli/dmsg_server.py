@@ -25,7 +25,7 @@ def config_group() -> None:
     """Make a server's config file."""
 
 
-@config_group.command("gen")
+@config_group.command("gen", epilog="Example: skywire dmsg server config gen -o config.json")
 @click.option(
     "-o",
     "--output",
@@ -38,7 +38,7 @@ def config_group() -> None:
 @click.option("-t", "--testenv", is_flag=True, help="Register at the test deployment.")
 @click.option("--dmsg-disc", "discovery", metavar="URL", help="Register at this discovery.")
 @click.option("--address", metavar="HOST:PORT", default="", help="Where clients find the server.")
-@output.json_option
+@output.json_option(shape={"public_key": str, "file": str})
 def gen(path: Path, testenv: bool, discovery: str | None, address: str, as_json: bool) -> None:
     """Write a config file with a new key pair."""
     default = config_file.TEST_DISCOVERY if testenv else config_file.PRODUCTION_DISCOVERY
@@ -47,7 +47,7 @@ def gen(path: Path, testenv: bool, discovery: str | None, address: str, as_json:
     output.emit(result, as_json=as_json, text=f"{path}: server {made.public_key}")
 
 
-@server.command()
+@server.command(epilog="Example: skywire dmsg server start -c config.json")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-c",

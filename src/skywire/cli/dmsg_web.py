@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from skywire.cli import output
-from skywire.cli.dmsg_http import announce
+from skywire.cli.dmsg_http import SERVED, announce
 from skywire.cli.dmsg_options import (
     Identity,
     dialling,
@@ -223,7 +223,7 @@ def _announce_local(places: dict[str, str], text: str, as_json: bool) -> None:
     ready.report(**places)
 
 
-@web.command("srv")
+@web.command("srv", epilog="Example: skywire dmsg web srv -l 8086")
 @click.option(
     "-d",
     "--dport",
@@ -243,7 +243,7 @@ def _announce_local(places: dict[str, str], text: str, as_json: bool) -> None:
 @click.option("-c", "--rt", "raw", is_flag=True, help="Pass bytes on as they are, HTTP or not.")
 @whitelist_option
 @identity_options("info", short=False)
-@output.json_option
+@output.json_option(shape=SERVED)
 def srv(
     dport: int,
     lport: int,

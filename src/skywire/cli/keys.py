@@ -16,7 +16,7 @@ MAX_PAIRS = 100_000
 MAX_INPUT = 4096  # bytes read from stdin for a secret key
 
 
-@click.command()
+@click.command(epilog="Example: skywire keys gen -n 3")
 @click.option(
     "-n",
     "--count",
@@ -32,7 +32,7 @@ MAX_INPUT = 4096  # bytes read from stdin for a secret key
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this new file, readable by you only; print the public keys alone.",
 )
-@output.json_option
+@output.json_option(shape=[{"public_key": str, "secret_key": str}])
 def gen(count: int, file: Path | None, as_json: bool) -> None:
     """Make new key pairs.
 
@@ -51,8 +51,8 @@ def gen(count: int, file: Path | None, as_json: bool) -> None:
     output.emit(result, as_json=as_json, text=text)
 
 
-@click.command()
-@output.json_option
+@click.command(epilog="Example: skywire keys pk < secret-key")
+@output.json_option(shape={"public_key": str})
 def pk(as_json: bool) -> None:
     """Print the public key of a secret key.
 
@@ -66,9 +66,9 @@ def pk(as_json: bool) -> None:
     output.emit({"public_key": public}, as_json=as_json, text=str(public))
 
 
-@click.command()
+@click.command(epilog="Example: skywire keys check PK")
 @click.argument("public_key", metavar="PK")
-@output.json_option
+@output.json_option(shape={"public_key": str})
 def check(public_key: str, as_json: bool) -> None:
     """Check that a text is a valid public key.
 

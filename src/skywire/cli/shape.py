@@ -1,7 +1,7 @@
 """The skeleton of a command's JSON, for `--shape`: what a script may count on, without a visor.
 
-A shape is a type (a dataclass, a Struct, `list[str]`, …), a dict or list of shapes, or the text
-"module:attribute" of a type that is imported only when somebody asks.
+A shape is a type (a dataclass, a Struct, `list[str]`, …), a dict or list of shapes, an example of a
+value, or the text "module:attribute" of a type that is imported only when somebody asks.
 """
 
 from dataclasses import fields, is_dataclass
@@ -14,9 +14,11 @@ _WORDS = {str: "string", int: "number", float: "number", bool: "boolean", NoneTy
 
 def skeleton(shape: Any) -> Any:
     """Dicts, lists and the words string, number, boolean and any."""
-    if isinstance(shape, str):
+    if isinstance(shape, str) and ":" in shape:
         module, _, attribute = shape.partition(":")
         return skeleton(getattr(import_module(module), attribute))
+    if isinstance(shape, str | bool | int | float):
+        return _WORDS[type(shape)]
     if isinstance(shape, dict):
         return {key: skeleton(value) for key, value in shape.items()}
     if isinstance(shape, list):

@@ -123,7 +123,7 @@ def status(node: NodeAddress, as_json: bool) -> None:
     output.emit(rows, as_json=as_json, text=table if rows else "no forwards")
 
 
-@click.command(epilog="Examples: skywire cli skynet stop --name skynet-client-9000, … stop --all")
+@click.command(epilog="Example: skywire cli skynet stop --name skynet-client-9000")
 @click.option("-n", "--name", help="The forward to stop.")
 @click.option("-a", "--all", "every", is_flag=True, help="Stop all.")
 @node_options

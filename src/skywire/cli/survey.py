@@ -32,7 +32,7 @@ TIME_LIMIT = 60.0  # seconds
     metavar="SECONDS",
     help="How long to wait for a dmsg server, which tells our address; 0 is for ever.",
 )
-@output.json_option
+@output.json_option(shape=object)
 def survey(
     path: str | None, pkg: bool, user: bool, dmsg_disc: str, timeout: float, as_json: bool
 ) -> None:

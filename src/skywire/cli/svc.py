@@ -31,7 +31,7 @@ ALL_KINDS = ", postgresql://HOST/DB or redis://HOST:PORT"
 MAX_LISTS = 1024 * 1024  # bytes of the config of `conf`
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc tpd -a :9091")
 @service_options(
     identity_options(9091, "TPD_SK"),
     store_options("transport-discovery.db", ALL_KINDS),
@@ -49,7 +49,7 @@ def tpd(options: Options) -> None:
     serve(run_service(make, options, "transport discovery"))
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc ar -a :9093")
 @service_options(
     identity_options(9093, "AR_SK"),
     store_options("address-resolver.db", ALL_KINDS),
@@ -67,7 +67,7 @@ def ar(options: Options) -> None:
     serve(run_service(make, options, "address resolver"))
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc sd -a :9098")
 @service_options(
     identity_options(9098, "SD_SK"),
     store_options("service-discovery.db", " or postgresql://HOST/DB"),
@@ -104,7 +104,7 @@ class Lists(msgspec.Struct):
     transport_setup: tuple[str, ...] = ()
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc conf -a :9082")
 @service_options(identity_options(9082, "CONFBS_SK"))
 @click.option(
     "-c",
@@ -143,7 +143,7 @@ def conf(options: Options, path: BinaryIO | None, domain: str) -> None:
     serve(run_service(make, options, "config bootstrapper"))
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc nv --tpd http://tpd.example.org")
 @click.option(
     "-a",
     "--addr",

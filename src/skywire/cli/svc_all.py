@@ -27,7 +27,7 @@ def _stun(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tupl
     return texts
 
 
-@click.command(name="all")
+@click.command(name="all", epilog="Example: skywire svc all")
 @click.option(
     "--host",
     default="",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from skywire.services.route_finder import RouteFinder
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc rf -a :9092")
 @service_options(identity_options(9092, "RF_SK"))
 @click.option(
     "--store",

@@ -15,7 +15,7 @@ from skywire.platform import ready
 from skywire.ports import DMSG_SETUP_NODE
 
 
-@click.command()
+@click.command(epilog="Example: skywire svc sn setup-node.json")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("config.json"))
 @click.option(
     "-m",

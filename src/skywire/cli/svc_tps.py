@@ -87,7 +87,7 @@ def _asks(function: _Function) -> _Function:
             help="The transport setup service.",
         ),
         click.option("-p", "--pretty", is_flag=True, help="Indent the answer."),
-        output.json_option,
+        output.json_option(shape=object),
     ]
     for option in reversed(options):
         function = option(function)
@@ -102,7 +102,7 @@ def _visor_option(short: str, long: str, name: str, help: str) -> Callable[[_Fun
     return click.option(short, long, name, required=True, callback=_key, metavar="PK", help=help)
 
 
-@tps.command()
+@tps.command(epilog="Example: skywire svc tps add -1 PK -2 PK -t stcpr")
 @_visor_option("-1", "--from", "source", "The visor that dials.")
 @_visor_option("-2", "--to", "target", "The visor that is dialled.")
 @click.option("-t", "--type", "kind", required=True, help="stcpr, sudph or dmsg.")
@@ -115,7 +115,7 @@ def add(
     _show(run(_ask(service, "POST", "/add", asked)), pretty, as_json)
 
 
-@tps.command()
+@tps.command(epilog="Example: skywire svc tps rm -1 PK -i ID")
 @_visor_option("-1", "--from", "source", "The visor that has the transport.")
 @click.option("-i", "--id", "id", required=True, metavar="UUID", help="Its id.")
 @_asks
@@ -125,7 +125,7 @@ def rm(source: PubKey, id: str, service: str, pretty: bool, as_json: bool) -> No
     _show(run(_ask(service, "POST", "/remove", asked)), pretty, as_json)
 
 
-@tps.command("list")
+@tps.command("list", epilog="Example: skywire svc tps list -1 PK")
 @_visor_option("-1", "--from", "source", "The visor.")
 @_asks
 def list_transports(source: PubKey, service: str, pretty: bool, as_json: bool) -> None:

@@ -44,7 +44,7 @@ def _complete(context: click.Context, _: click.Parameter, shell: str | None) -> 
     context.exit()
 
 
-@click.command()
+@click.command(epilog="Example: skywire visor -c skywire-config.json")
 @click.option("-c", "--config", "path", metavar="FILE", help=f"Config file ({CONFIG_NAME}).")
 @click.option("-C", "--confarg", "text", metavar="JSON", help="The config itself.")
 @click.option("-n", "--stdin", "from_stdin", is_flag=True, help="Read the config from stdin.")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from skywire.operations import operation
+from skywire.operations import Cli, operation
 from skywire.visor import description, settings
 from skywire.visor.types import DmsgServer
 
@@ -22,7 +22,7 @@ async def dmsg_connect_all(visor: "Visor") -> None:
     visor.dmsg.keep_sessions(0)
 
 
-@operation(rpc="SetDmsgSessionsCount", cli="dmsg set-sessions")
+@operation(rpc="SetDmsgSessionsCount", cli=Cli("dmsg set-sessions", "3"))
 async def set_dmsg_sessions(visor: "Visor", count: int) -> None:
     """Stay connected to so many dmsg servers, 0 for every one; in the config file, too."""
     settings.set_dmsg_sessions(visor, count)
