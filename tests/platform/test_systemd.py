@@ -1,7 +1,9 @@
 """What systemd is told, over a real socket."""
 
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +70,29 @@ def test_a_watchdog_nobody_wants_is_none(monkeypatch: pytest.MonkeyPatch, time: 
     monkeypatch.delenv(systemd.WATCHDOG_PROCESS, raising=False)
     monkeypatch.setenv(systemd.WATCHDOG_TIME, time)
     assert systemd.watchdog_interval() is None
+
+
+UNIT = Path(__file__).parents[2] / "packaging" / "skywire.service"
+
+
+def test_the_unit_asks_for_what_the_visor_tells() -> None:
+    lines = UNIT.read_text().splitlines()
+    for wanted in ("Type=notify", "WatchdogSec=30", "Restart=always", "User=skywire"):
+        assert wanted in lines
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """With a program that is here, and a user of this machine."""
+    text = UNIT.read_text().replace("/usr/bin/skywire", "/bin/true")
+    unit = tmp_path / "skywire.service"
+    unit.write_text(text.replace("User=skywire", "User=daemon"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    told = [line for line in done.stderr.splitlines() if "skywire.service" in line]
+    assert (done.returncode, told) == (0, [])

@@ -16,13 +16,13 @@ NANOSECONDS = 1_000_000_000
 MIN_KEPT = 24 * 3600.0  # seconds; less would remove the file of the day
 
 
-@operation(rpc="RuntimeLogs", http="GET /visors/{pk}/runtime-logs", cli="visor log")
+@operation(rpc="RuntimeLogs", http="GET /visors/{pk}/runtime-logs")
 async def runtime_logs(visor: "Visor") -> str:
     """The last 300 log entries of the visor, a JSON array of objects."""
     return visor.logs.text()
 
 
-@operation(rpc="Reload", cli="visor reload")
+@operation(rpc="Reload")
 async def reload(visor: "Visor") -> None:
     """Have the visor read its config file again and start anew, in the same process.
 
@@ -31,7 +31,7 @@ async def reload(visor: "Visor") -> None:
     visor.reload()
 
 
-@operation(rpc="Shutdown", http="POST /visors/{pk}/shutdown", cli="visor halt")
+@operation(rpc="Shutdown", http="POST /visors/{pk}/shutdown")
 async def shutdown(visor: "Visor") -> None:
     """Have the visor stop; systemd, where it runs one, starts it again."""
     visor.end()
