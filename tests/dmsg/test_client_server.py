@@ -182,6 +182,14 @@ async def test_our_address_is_what_the_server_sees(net: Net) -> None:
     assert await soon(a.look_up_ip(net.servers[0].public)) == "127.0.0.1"
 
 
+async def test_the_way_to_a_server_is_measured_at_once(net: Net) -> None:
+    client = await net.client()
+    (server,) = client.sessions[:1]
+    await until(lambda: client.round_trip(server))
+    assert 0 < (client.round_trip(server) or 0) < 5
+    assert client.round_trip(client.public) is None
+
+
 async def test_a_lost_server_fails_the_streams_and_the_other_takes_over(net: Net) -> None:
     await net.server()
     a, b = await net.client(min_sessions=2), await net.client(min_sessions=2)

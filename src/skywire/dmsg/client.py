@@ -310,6 +310,7 @@ class DmsgClient:
         self._sessions[key] = session
         self._addresses[key] = f"{host}:{port}"
         log.info("session up server=%s", key.hex())
+        session.check_alive()  # measures the round trip, which is shown
         self._notice()
         return session
 
