@@ -11,6 +11,7 @@ import click
 from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
 from skywire.cli.tree_cli import cli
+from skywire.cli.tree_people import netcheck, status
 
 dmsg = LazyGroup(
     "dmsg",
@@ -104,6 +105,91 @@ root = RootGroup(
         "dmsg": dmsg,
         "doc": doc,
         "keys": keys,
+        "netcheck": netcheck,
+        "ping": Lazy("skywire.cli.dmsg_net:ping", "Measure the round trip to a node over dmsg."),
+        "server": Lazy("skywire.cli.dmsg_server:server", "Run a relay server."),
+        "socks": Lazy("skywire.cli.dmsg_net:socks", "Reach the internet through another node."),
+        "web": Lazy("skywire.cli.dmsg_web:web", "Show web sites on dmsg to a local browser."),
+    },
+)
+
+doc = LazyGroup(
+    "doc",
+    "The reference, and manual pages.",
+    {
+        "commands": Lazy(
+            "skywire.cli.docs:commands", "Print the reference of the commands, in Markdown."
+        ),
+        "config": Lazy(
+            "skywire.cli.docs:config", "Print the reference of the configuration, in Markdown."
+        ),
+        "library": Lazy(
+            "skywire.cli.docs_library:library",
+            "Print the reference of the Python library, in Markdown.",
+        ),
+        "man": Lazy(
+            "skywire.cli.man:man", "Write a manual page for each command into a directory."
+        ),
+    },
+    default="commands",
+)
+
+keys = LazyGroup(
+    "keys",
+    "Make and check keys.",
+    {
+        "gen": Lazy("skywire.cli.keys:gen", "Make new key pairs."),
+        "pk": Lazy("skywire.cli.keys:pk", "Print the public key of a secret key."),
+        "check": Lazy("skywire.cli.keys:check", "Check that a text is a valid public key."),
+    },
+)
+
+svc = LazyGroup(
+    "svc",
+    "Run the services of a deployment.",
+    {
+        "all": Lazy(
+            "skywire.cli.svc_all:run_all",
+            "Run all services of a deployment in one process, on one database.",
+        ),
+        "ar": Lazy(
+            "skywire.cli.svc:ar",
+            "Run the address resolver: where visors can be reached (TCP and UDP).",
+        ),
+        "conf": Lazy(
+            "skywire.cli.svc:conf",
+            "Run the config bootstrapper: tells new visors where the services are.",
+        ),
+        "nv": Lazy(
+            "skywire.cli.svc:nv", "Run the node visualizer's data: visors and their transports."
+        ),
+        "sd": Lazy("skywire.cli.svc:sd", "Run the service discovery: which visors offer what."),
+        "tpd": Lazy("skywire.cli.svc:tpd", "Run the transport discovery: which transports exist."),
+        "rf": Lazy(
+            "skywire.cli.svc_rf:rf", "Run the route finder: paths over the transports that exist."
+        ),
+        "sn": Lazy("skywire.cli.svc_sn:sn", "Run a route setup node."),
+        "tps": Lazy("skywire.cli.svc_tps:tps", "Run the transport setup service, or ask it."),
+    },
+)
+
+root = RootGroup(
+    "skywire",
+    "Skywire: a mesh network whose addresses are public keys.",
+    {
+        "app": Lazy("skywire.cli.app:app", "Run an app, as a visor does."),
+        "cli": cli,
+        "completion": Lazy(
+            "skywire.cli.completion:completion",
+            "Print a script that lets a shell complete our commands.",
+        ),
+        "demo": Lazy(
+            "skywire.cli.demo:demo",
+            "Run a private network on this machine: its services, three nodes, a web page.",
+        ),
+        "dmsg": dmsg,
+        "doc": doc,
+        "keys": keys,
         "netcheck": Lazy(
             "skywire.cli.netcheck:netcheck",
             "Check the network: own address, NAT, DNS, clock, each service and dmsg server.",
@@ -111,6 +197,7 @@ root = RootGroup(
         "ping": Lazy(
             "skywire.cli.ping:ping", "Measure the way to a visor over routes, hop by hop."
         ),
+        "status": status,
         "svc": svc,
         "tree": Lazy(
             "skywire.cli.tree:tree", "Show the tree of commands, or what is below the words."

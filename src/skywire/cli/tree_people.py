@@ -1,0 +1,12 @@
+"""The commands that tell what is wrong: below `skywire`, and below `skywire cli` as well."""
+
+from skywire.cli.lazy import Lazy
+
+netcheck = Lazy(
+    "skywire.cli.netcheck:netcheck",
+    "Check the network: own address, NAT, DNS, clock, each service and dmsg server.",
+)
+status = Lazy(
+    "skywire.cli.status:status",
+    "Show on one screen whether the visor is reachable, by what, since when, and what is wrong.",
+)
