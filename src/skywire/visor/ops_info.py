@@ -1,6 +1,5 @@
 """What a visor tells about itself. Source: hypervisor.md §5, §6.1."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from skywire.crypto.keys import PubKey
@@ -25,7 +24,7 @@ async def overview(visor: "Visor") -> Overview:
 @operation(rpc="Summary", http="GET /visors/{pk}/summary")
 async def summary(visor: "Visor") -> Summary:
     """The overview with health, uptime, dmsg servers and the load of the machine."""
-    return visor.summary(await asyncio.to_thread(load_stats))
+    return visor.summary(load_stats())
 
 
 @operation(rpc="Health", http="GET /visors/{pk}/health", cli="visor health")
@@ -63,7 +62,7 @@ async def is_dmsg_ready(visor: "Visor") -> bool:
 @operation(rpc="HostStats", http="GET /visors/{pk}/host-stats", cli="visor load")
 async def host_stats(visor: "Visor") -> LoadStats:
     """How busy the machine of this visor is."""
-    return await asyncio.to_thread(load_stats)
+    return load_stats()
 
 
 @operation(rpc="AddHypervisor")
