@@ -95,9 +95,9 @@ class Net:
         }
         return config | more
 
-    async def start(self, file: ConfigFile) -> Node:
+    async def start(self, file: ConfigFile, visor: Visor | None = None) -> Node:
         """Returns when the node says that it is ready."""
-        visor = Visor(file)
+        visor = visor or Visor(file)
         if file.config.hypervisor is not None:
             visor.add_part("hypervisor", hypervisor_part(visor))
         ready = asyncio.Event()

@@ -24,6 +24,11 @@ SK = deterministic_key_pair(b"node ops")[1]
 DAY = 24 * 3600 * 10**9  # ns
 
 
+@pytest.fixture(autouse=True)
+def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skywire.visor.dmsg_parts.PATIENCE", 0.1)
+
+
 def written(tmp_path: Path, **more: Any) -> Path:
     path = tmp_path / "visor.json"
     document = {
