@@ -114,6 +114,7 @@ WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire cli pty start",
     "skywire cli util jq",
     "skywire cli visor start",
+    "skywire dmsg cat",
     "skywire dmsg disc",
     "skywire dmsg server start",
     "skywire completion",

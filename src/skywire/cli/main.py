@@ -17,6 +17,10 @@ dmsg = LazyGroup(
     "dmsg",
     "Streams between public keys, through relay servers.",
     {
+        "cat": Lazy(
+            "skywire.cli.dmsg_cat:cat",
+            "Send standard input over a dmsg stream, and print what comes.",
+        ),
         "curl": Lazy("skywire.cli.dmsg_curl:curl", "Fetch a file or send data over dmsg."),
         "disc": Lazy("skywire.cli.dmsg_disc:disc", "Run the directory of servers and clients."),
         "http": Lazy("skywire.cli.dmsg_http:http", "Serve the files of a directory over dmsg."),
