@@ -16,6 +16,7 @@ from skywire.http.app import Handler, error_response
 MAX_BODY = 64 * 1024  # bytes
 BODY_LIMIT = 5.0  # seconds for a body to arrive
 REQUEST_LIMIT = 30.0  # seconds for a request below /api
+EVENTS_PATH = "/api/events"  # the one that may last
 MALFORMED = "request format is malformed"
 
 _TRUE, _FALSE = {"true", "on", "1"}, {"false", "off", "0"}
@@ -72,7 +73,8 @@ async def _read(request: web.Request, kind: Any) -> Any:
 @web.middleware
 async def finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The newline behind every JSON body, and the longest a request to the API may take."""
-    limit = REQUEST_LIMIT if request.path.startswith("/api/") else None
+    lasts = request.path == EVENTS_PATH or not request.path.startswith("/api/")
+    limit = None if lasts else REQUEST_LIMIT
     try:
         async with asyncio.timeout(limit):
             response = await handler(request)

@@ -42,19 +42,22 @@ DialControl = Callable[[PubKey], Awaitable[ControlStream]]
 
 
 class Connection:
-    """`on_summary` gets each summary that arrives. `close` before you let go of it."""
+    """`on_summary` gets each summary that arrives, `on_change` is called when the rest of what is
+    seen here is another: whether it answers, how it is reached. `close` before you let go of it."""
 
     def __init__(
         self,
         pk: PubKey,
         visor: VisorClient,
         on_summary: Callable[["Connection", Summary], None],
+        on_change: Callable[["Connection"], None],
         timing: Timing,
     ) -> None:
         self.pk = pk
         self.visor = visor
         self.stats = DmsgStats()  # null keys until the first pong
         self._on_summary = on_summary
+        self._on_change = on_change
         self._timing = timing
         self._clock = asyncio.get_running_loop().time
         self._tasks = Tasks(f"visor {pk}")
@@ -115,7 +118,12 @@ class Connection:
 
     async def _keep_polling(self) -> None:
         while True:
-            await asyncio.wait({self._poll()})
+            poll = self._poll()
+            await asyncio.wait({poll}, timeout=self._timing.wait)
+            if not poll.done():
+                self._on_change(self)  # it is silent
+                await asyncio.wait({poll})
+                self._on_change(self)
             await asyncio.sleep(self._timing.poll)
 
     async def _keep_pinging(self, dial: DialControl) -> None:
@@ -129,6 +137,7 @@ class Connection:
                         reached = reached or await dial(self.pk)
                         seconds = await control.ping(reached.stream)
                     self.stats = DmsgStats(self.pk, reached.server, round(seconds * 1e9))
+                    self._on_change(self)
                     backoff.reset()
                 except (SkywireError, TimeoutError) as error:
                     log.debug("visor without pong pk=%s reason=%s", self.pk, error)

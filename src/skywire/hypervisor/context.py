@@ -9,6 +9,7 @@ from aiohttp import web
 from skywire.config.model import HypervisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.hypervisor.csrf import CsrfTokens
+from skywire.hypervisor.followers import Followers
 from skywire.hypervisor.sessions import Attempts, Sessions
 from skywire.hypervisor.users import Users
 from skywire.hypervisor.visors import Visors
@@ -31,6 +32,7 @@ class Context:
     csrf: CsrfTokens | None = field(default_factory=CsrfTokens)
     attempts: Attempts = field(default_factory=lambda: Attempts(monotonic))
     terminals: WebTerminals = field(default_factory=WebTerminals)
+    followers: Followers = field(default_factory=Followers)
 
     @classmethod
     def from_config(

@@ -12,7 +12,7 @@ from skywire import ui
 from skywire.config.model import HypervisorConfig
 from skywire.errors import InvalidValue
 from skywire.http import app as http
-from skywire.hypervisor import accounts, api
+from skywire.hypervisor import accounts, api, events
 from skywire.hypervisor.answers import MAX_BODY, finish
 from skywire.hypervisor.context import CONTEXT, Context
 from skywire.hypervisor.guard import (
@@ -32,8 +32,9 @@ def build_app(context: Context) -> web.Application:
     app.middlewares.extend([check_origin, check_login, check_csrf])
     app[CONTEXT] = context
     app.on_response_prepare.append(add_headers)
-    app.on_shutdown.append(_close_terminals)
+    app.on_shutdown.append(_end_what_lasts)
     app.add_routes(api.routes)
+    app.add_routes(events.routes)
     app.add_routes(api.visor_routes())
     if context.config.enable_auth:
         app.add_routes(accounts.routes)
@@ -41,7 +42,8 @@ def build_app(context: Context) -> web.Application:
     return app
 
 
-async def _close_terminals(app: web.Application) -> None:
+async def _end_what_lasts(app: web.Application) -> None:
+    app[CONTEXT].followers.close()
     await app[CONTEXT].terminals.close()
 
 

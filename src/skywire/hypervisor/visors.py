@@ -14,6 +14,7 @@ import msgspec
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import NotFound, SkywireError, StreamClosed, Unavailable
+from skywire.hypervisor.changes import Changes
 from skywire.hypervisor.connection import Connection, DialControl, Timing
 from skywire.hypervisor.proxied import ProxiedVisor
 from skywire.rpc.client import RpcClient
@@ -29,6 +30,7 @@ MAX_VISORS = 1024  # known at one time; one more takes the place of the one offl
 MAX_MESSAGE = 256 * 1024  # bytes of one gob value from a visor: some 1,500 transports
 MAX_ROW = 1024 * 1024  # bytes of JSON kept of one visor
 MAX_ROWS = 64 * 1024 * 1024  # bytes of JSON kept of all
+STALE_AFTER = 90.0  # seconds: three polls without a summary
 BEHIND_AGE = 3.0  # seconds for which it is known who is behind other hypervisors
 PUSH_LIMIT = 20.0  # seconds for a visor to take our hypervisors' keys
 
@@ -65,6 +67,7 @@ class Visors:
         self._push = list(push)
         self._timing = timing or Timing()
         self._clock = asyncio.get_running_loop().time
+        self.changes = Changes()
         self._tasks = Tasks("visors")
         self._known: dict[PubKey, _Known] = {}
         self._own: PubKey | None = None
@@ -76,8 +79,9 @@ class Visors:
         """The visor of this process: always listed, always first."""
         self._own = pk
         known = self._known[pk] = _Known(pk)
-        known.connection = Connection(pk, visor, self._store, self._timing)
+        known.connection = Connection(pk, visor, self._store, self._changed, self._timing)
         known.connection.start(self._dial_control)
+        self.changes.touch(pk)
 
     async def serve(self, listener: Listener) -> None:
         """Accept visors until `listener` is closed. Does not close it."""
@@ -104,6 +108,7 @@ class Visors:
             if len(self._known) >= MAX_VISORS and not self._forget_oldest():
                 return None
             self._known[pk] = _Known(pk)
+            self.changes.touch(pk)
         return self._known[pk]
 
     def _forget_oldest(self) -> bool:
@@ -113,14 +118,16 @@ class Visors:
             if known.connection is None and known.offline_since is not None
         ]
         if offline:
-            del self._known[min(offline)[1]]
+            pk = min(offline)[1]
+            del self._known[pk]
+            self.changes.remove(pk)
         return bool(offline)
 
     async def _attend(self, known: _Known, stream: Stream) -> None:
         """Until the stream ends, or a newer one of the same visor replaces it."""
         pk = known.pk
         async with RpcClient(stream, MAX_MESSAGE) as rpc:
-            connection = Connection(pk, RemoteVisor(rpc), self._store, self._timing)
+            connection = Connection(pk, RemoteVisor(rpc), self._store, self._changed, self._timing)
             older, known.connection = known.connection, connection
             known.offline_since = None
             known.last_seen = datetime.now(UTC)
@@ -128,6 +135,7 @@ class Visors:
             if older is not None:
                 self._tasks.spawn(older.close(), f"replaced {pk}")
             connection.start(self._dial_control)
+            self.changes.touch(pk)
             push = self._tasks.spawn(self._push_keys(connection), f"keys for {pk}")
             try:
                 await rpc.wait_closed()
@@ -136,6 +144,7 @@ class Visors:
                 if known.connection is connection:
                     known.connection = None
                     known.offline_since = datetime.now(UTC)
+                    self.changes.touch(pk)
                     log.info("visor offline pk=%s", pk)
                 await connection.close()
 
@@ -162,6 +171,20 @@ class Visors:
             log.warning("visor summary too large pk=%s bytes=%d", known.pk, len(row))
             return
         known.row, known.row_time = row, self._clock()
+        self.changes.touch(known.pk)
+
+    def _changed(self, connection: Connection) -> None:
+        known = self._known.get(connection.pk)
+        if known is not None and known.connection is connection:
+            self.changes.touch(known.pk)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def row(self, pk: PubKey) -> dict[str, Any] | None:
+        """As in `summaries`, without asking the visor; None for one that is not known."""
+        known = self._known.get(pk)
+        return None if known is None else self._row(known)
 
     async def summaries(self) -> list[dict[str, Any]]:
         """Every visor's row, ours first, then by key; those that answer in time are fresh."""
@@ -284,7 +307,9 @@ class Visors:
         silent = connection is not None and not connection.answers
         row["offline_since"] = _time(known.last_seen if silent else known.offline_since)
         row["last_seen_at"] = _time(known.last_seen)
-        row["summary_age"] = round(self._clock() - known.row_time, 3) if known.row else None
+        age = round(self._clock() - known.row_time, 3) if known.row else None
+        row["summary_age"] = age
+        row["stale"] = age is None or not known.online or age > STALE_AFTER
         return row
 
 
