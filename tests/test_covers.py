@@ -9,7 +9,7 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 COVERS = tomllib.loads((TESTS / "covers.toml").read_text())
-VECTORS = ("dmsg", "pty", "routing", "visor")
+VECTORS = ("apps", "dmsg", "pty", "routing", "visor")
 FAULTS = (
     "frames at the session handshake",
     "frames of a stream's noise",

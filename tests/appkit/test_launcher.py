@@ -136,7 +136,8 @@ async def test_a_process_gets_all_that_go_gives_it(tmp_path: Path) -> None:
         made.launcher.serves_at("127.0.0.1:5505")
         await made.launcher.start(AppConfig(name="talker", args=["app", "talker"], port=9))
         await eventually(lambda: made.ended == ["talker"])
-        (line,) = [line.text for line in made.logs._waiting]
+        line, ended = [line.text for line in made.logs._waiting if "started" not in line.text]
+        assert ended.endswith("INFO [talker]: ended, error: none\n")
         _, _, printed = line.strip().partition("(STDOUT) ")
         program, place, kind, first, config = printed.split("|")
         assert (program, place) == (str(script), str(tmp_path / "local" / "talker"))

@@ -128,12 +128,6 @@ def test_bad_usage_is_refused_before_anybody_is_asked(words: str) -> None:
     assert cli.asked == []
 
 
-def test_an_older_visor_gets_the_older_form() -> None:
-    cli = Cli({ops_apps.stop_app: None})
-    assert StartApp("a", "internal").older_form() == "a"
-    assert cli.text("visor app stop a") == "OK\n"
-
-
 def test_register_prints_the_key() -> None:
     cli = Cli({ops_apps.register_app: KEY})
     assert cli.text("visor app register -a mine -p /somewhere") == f"{KEY.hex()}\n"

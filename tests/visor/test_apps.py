@@ -18,11 +18,15 @@ from skywire.appkit.network import DMSG
 from skywire.appkit.types import RUNNING, ProcConfig
 from skywire.config.load import ConfigFile
 from skywire.crypto.generate import deterministic_key_pair
-from skywire.errors import Conflict, InvalidValue, NotFound, SkywireError
+from skywire.errors import Conflict, InvalidValue, NotFound, Refused, SkywireError
+from skywire.rpc.client import RpcClient
+from skywire.rpc.server import Method, RpcServer
 from skywire.streams.tcp import listen_tcp
 from skywire.testing.processes import alive
+from skywire.testing.streams import stream_pair
 from skywire.testing.wait import eventually
 from skywire.visor import ops_apps
+from skywire.visor.client import RemoteVisor
 from skywire.visor.types_apps import (
     AddApp,
     LogsRequest,
@@ -39,13 +43,14 @@ from skywire.visor.types_apps import (
     StartApp,
 )
 from skywire.visor.visor import Visor
-from skywire.wire.gob_types import GoTime
+from skywire.wire.gob_types import EMPTY, STRING, GoTime
 from tests.visor.network import SOON, Net, Node, network
 
 SERVER = deterministic_key_pair(b"server")[0]
 
 ECHO = "example-server-app"
 PORT = 4500
+START_LIMIT = 30.0  # seconds a process may take to start on a busy machine
 OVER_DMSG = ["app", ECHO, "--network", "dmsg"]
 
 
@@ -88,7 +93,7 @@ def status(visor: Visor, name: str = ECHO) -> tuple[int, str]:
 
 
 async def until(visor: Visor, wanted: int, name: str = ECHO) -> None:
-    await eventually(lambda: status(visor, name)[0] == wanted)
+    await eventually(lambda: status(visor, name)[0] == wanted, START_LIMIT)
 
 
 async def echoes(net: Net, node: Node) -> None:
@@ -193,7 +198,10 @@ async def test_a_crash_is_shown_and_what_it_printed_kept(tmp_path: Path) -> None
         await until(node_.visor, 2, "bad")
         assert status(node_.visor, "bad") == (2, "it ended with exit code 3")
         assert await ops_apps.app_error(node_.visor, "bad") == "it ended with exit code 3"
-        first, second = sorted(await said(node_.visor, "bad", "boom"), key=lambda line: line[38:])
+        lines = await said(node_.visor, "bad", "boom")
+        first, second = sorted(
+            [line for line in lines if "(STD" in line], key=lambda line: line[38:]
+        )
         assert first.endswith(" DEBUG [bad]: (STDOUT) about to\n")
         assert second.endswith(" ERROR [bad]: (STDERR) boom\n")
         assert (first[0], first[36]) == ("[", "]")  # where hypervisors of 2024 cut the time out
@@ -372,6 +380,21 @@ async def test_a_client_for_one_time_leaves_the_config_alone(tmp_path: Path) -> 
         with pytest.raises(NotFound):
             await ops_apps.start_vpn_client(visor, SERVER)
         assert (tmp_path / "node.json").read_bytes() == before
+
+
+async def test_a_visor_of_2024_is_asked_in_its_own_form() -> None:
+    started: list[str] = []
+    here, there = stream_pair()
+    server = RpcServer({"app-visor.StartApp": Method(STRING, EMPTY, started.append)})
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(server.serve(there))
+        async with RpcClient(here) as rpc:
+            for _ in range(2):
+                await RemoteVisor(rpc).call(ops_apps.start_app, StartApp("skychat", "internal"))
+            with pytest.raises(Refused, match="can't find method"):  # absent, and no harm
+                await RemoteVisor(rpc).call(ops_apps.set_app_dns, SetText("vpn-client", "x"))
+        await asyncio.wait([serving])
+    assert started == ["skychat", "skychat"]
 
 
 async def test_logs_begin_behind_the_time_that_is_given(tmp_path: Path) -> None:

@@ -183,7 +183,9 @@ class Launcher:
         self._last[wanted.name] = proc
         task = self._tasks.spawn(self._watch(proc, work, stopping), wanted.name)
         self._running[wanted.name] = _Running(proc, task, process, stopping)
-        log.info("app started name=%s pid=%s", wanted.name, process.pid if process else "inside")
+        place = f"process {process.pid}" if process else "inside the visor"
+        self._logs.add(wanted.name, "INFO", f"started, {place}")
+        log.info("app started name=%s place=%s", wanted.name, place)
 
     def _config(self, wanted: Wanted, program: Path) -> ProcConfig:
         local = self._places.local_path
@@ -238,6 +240,7 @@ class Launcher:
             running = self._running.get(proc.name)
             if running is not None and running.proc is proc:
                 del self._running[proc.name]
+            self._logs.add(proc.name, "INFO", f"ended, error: {proc.error or 'none'}")
             log.info("app ended name=%s error=%s", proc.name, proc.error or "none")
             await proc.close()
             await self._on_end(proc)

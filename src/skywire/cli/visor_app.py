@@ -35,7 +35,10 @@ def list_apps(node: NodeAddress, as_json: bool) -> None:
     from skywire.visor import ops_apps
 
     rows = rows_of(node.ask(ops_apps.apps))
-    text = output.Table(list(STATE), [list(row.values()) for row in rows])
+    shown = [[*row.values()] for row in rows]
+    for cells in shown:
+        cells[2] = "true" if cells[2] else "false"  # the words of `arg autostart`
+    text = output.Table(list(STATE), shown)
     output.emit(rows, as_json=as_json, text=text if rows else "no apps in the visor's config")
 
 
