@@ -115,7 +115,7 @@ def test_how_answers_look() -> None:
     rows = shown([{"a": 1, "b": True}, {"a": None, "b": ["x", "y"]}])
     assert isinstance(rows, Table)
     assert list(rows.rows) == [["1", "yes"], ["", "x y"]]
-    assert shown([]) == ""
+    assert shown([]) == "none"
     assert shown(["a", "b"]) == "a\nb"
     facts = shown({"a": {"b": 1}})
     assert isinstance(facts, Facts)

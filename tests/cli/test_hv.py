@@ -125,3 +125,21 @@ def test_keys_and_the_pages() -> None:
     assert hv(answers, "ui", "-p") == "http://127.0.0.1:8000/\n"
     found = json.loads(hv(answers, "status", "--json"))["output"]
     assert (found["is_hypervisor"], found["url"]) == (True, "http://127.0.0.1:8000/")
+
+
+def test_the_page_of_a_terminal() -> None:
+    answers = {
+        ops_info.overview: Overview(local_pk=OWN),
+        ops_info.ports: {"hypervisor": PortDetail("8000", "TCP")},
+    }
+    for words, pk in (([], OWN), ([str(NEAR)], NEAR), (["-v", str(NEAR)], NEAR)):
+        with fake_rpc(answers) as fake:
+            where = ["--rpc", fake.address]
+            url = CliRunner().invoke(root, ["cli", "pty", "url", *words, *where]).stdout
+        assert url == f"http://127.0.0.1:8000/pty/{pk}\n"
+    with fake_rpc({ops_info.ports: {}}) as fake:
+        result = CliRunner().invoke(root, ["cli", "pty", "ui", "--rpc", fake.address])
+    assert (result.exit_code, result.stderr) == (
+        1,
+        'Error: the visor runs no hypervisor. Start it with "skywire visor -i".\n',
+    )

@@ -62,6 +62,8 @@ def command_of(function: Callable[..., Any], show: Show | None = None) -> click.
 
 def shown(result: Any) -> "str | output.Table | output.Facts":
     """The usual look of a result that is plain JSON."""
+    if result == []:
+        return "none"
     if isinstance(result, list):
         if not all(isinstance(row, dict) for row in result):
             return "\n".join(map(str, result))

@@ -100,6 +100,15 @@ def page_of(node: NodeAddress) -> str:
     return url
 
 
+def _url_or_error(node: NodeAddress) -> str:
+    url = _url(node)
+    if url:
+        return url
+    missing = NotFound("the visor runs no hypervisor")
+    missing.add_note('Start it with "skywire visor -i".')
+    raise missing
+
+
 @click.command(epilog="Example: skywire cli visor hv ui -p")
 @click.option("-p", "--print", "print_only", is_flag=True, help="Print the address, open nothing.")
 @node_options
@@ -112,3 +121,37 @@ def ui(node: NodeAddress, print_only: bool, as_json: bool) -> None:
     if not print_only and not as_json:
         webbrowser.open(url)
     output.emit(url, as_json=as_json)
+
+
+@click.command("url", epilog="Example: skywire cli pty url PK")
+@click.argument("key", metavar="[PK]", type=KEY, required=False)
+@click.option("-v", "--visor", type=KEY, help="The visor, as an option.")
+@node_options
+@output.json_option(shape=str)
+def terminal_url(
+    node: NodeAddress, key: PubKey | None, visor: PubKey | None, as_json: bool
+) -> None:
+    """Print the address of a terminal on a visor, in the pages of the local hypervisor.
+
+    Without a key, of the local visor.
+    """
+    output.emit(_terminal_url(node, key or visor), as_json=as_json)
+
+
+@click.command("ui", epilog="Example: skywire cli pty ui PK")
+@click.argument("key", metavar="[PK]", type=KEY, required=False)
+@click.option("-v", "--visor", type=KEY, help="The visor, as an option.")
+@node_options
+@output.json_option(shape=str)
+def terminal_ui(node: NodeAddress, key: PubKey | None, visor: PubKey | None, as_json: bool) -> None:
+    """Open a terminal on a visor in a browser, in the pages of the local hypervisor."""
+    import webbrowser
+
+    url = _terminal_url(node, key or visor)
+    if not as_json:
+        webbrowser.open(url)
+    output.emit(url, as_json=as_json)
+
+
+def _terminal_url(node: NodeAddress, key: PubKey | None) -> str:
+    return f"{_url_or_error(node)}pty/{key or _overview(node).local_pk}"

@@ -20,6 +20,14 @@ pty = LazyGroup(
             "List the nodes that are connected to the local one's hypervisor.",
         ),
         "start": Lazy("skywire.cli.pty:start", "Open a terminal on another node."),
+        "ui": Lazy(
+            "skywire.cli.hv:terminal_ui",
+            "Open a terminal on a visor in a browser, in the pages of the local hypervisor.",
+        ),
+        "url": Lazy(
+            "skywire.cli.hv:terminal_url",
+            "Print the address of a terminal on a visor, in the pages of the local hypervisor.",
+        ),
         "whitelist": Lazy(
             "skywire.cli.pty:whitelist", "Show whose keys may open terminals on the local node."
         ),
