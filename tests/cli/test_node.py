@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,6 +85,21 @@ def test_one_that_never_answers_is_given_up() -> None:
     assert result.exit_code == 1
     assert "no answer within 0.2 s" in result.stderr
     assert "--timeout" in result.stderr
+
+
+@pytest.mark.parametrize("via", [False, True])
+def test_one_that_hangs_up_is_named(via: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        hanging_up = threading.Thread(target=lambda: server.accept()[0].close())
+        hanging_up.start()
+        more = ["--via", f"dmsg://{PK}"] if via else []
+        result = cli("visor", "uptime", "--rpc", address, *more)
+        hanging_up.join()
+    assert result.exit_code == 1
+    assert f"{address}" in result.stderr
+    assert "ended the connection" in result.stderr
+    assert ("allow the key" in result.stderr) is via
 
 
 def test_an_error_of_the_visor_is_told_as_it_is() -> None:

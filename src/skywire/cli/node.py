@@ -17,7 +17,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from skywire.cli.node_options import DEFAULT_TIMEOUT, RPC_VARIABLE, command_options
-from skywire.errors import DialFailed, InvalidValue, NotSupported, Refused
+from skywire.errors import DialFailed, InvalidValue, NotSupported, Refused, StreamReset
 from skywire.ports import DMSG_RPC, VISOR_RPC
 
 if TYPE_CHECKING:
@@ -111,6 +111,11 @@ class NodeAddress(NamedTuple):
                 raise NotSupported(
                     f"the visor at {self} cannot do this, it is another version: {error}"
                 ) from error
+            except StreamReset as error:
+                ended = StreamReset(f"{self} ended the connection: {error}")
+                if self.via is not None:
+                    ended.add_note(f"Does it allow the key of the visor at {self.rpc}?")
+                raise ended from error
 
 
 def _address(option: str, text: str) -> "HostPort | PubKey":
