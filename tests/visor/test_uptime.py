@@ -276,12 +276,13 @@ def ignore(_: Stream) -> Awaitable[None]:
 async def test_the_nat_is_asked_for_once_by_all_who_want_to_know() -> None:
     async with stun_server() as server:
         watch, network = NatWatch([server.url]), Network()
+        assert watch.address == ""
         async with started(watch.modules()) as modules, asyncio.timeout(20):
             await UnlessSymmetric(network, watch).serve(ignore)
             await eventually(lambda: modules["stun"].state is State.RUNNING)
         assert network.served == 1
         assert watch.nat is not None
-        assert watch.nat.public_ip == "127.0.0.1"
+        assert watch.nat.public_ip == watch.address == "127.0.0.1"
         asked = server.requests
         await watch.look()
         assert server.requests == asked

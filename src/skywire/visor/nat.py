@@ -23,6 +23,12 @@ class NatWatch:
         self._asked_at = float("-inf")
         self._turn = asyncio.Lock()
 
+    @property
+    def address(self) -> str:
+        """Ours as others see it; "" while it is not known."""
+        nat = self.nat
+        return nat.public[0] if nat is not None and nat.public and nat.type.is_known else ""
+
     def modules(self) -> Iterable[Module]:
         if self._servers:
             yield Module("stun", self._run, awaited=False)

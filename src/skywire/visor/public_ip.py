@@ -27,7 +27,7 @@ class PublicAddress:
 
     def __init__(self, dmsg: DmsgClient, fallback: Callable[[], str] = lambda: "") -> None:
         self._dmsg = dmsg
-        self._fallback = fallback
+        self.fallback = fallback
         self._known = ""
         self._ask_at = 0.0  # by the loop's clock
         self._turn = asyncio.Lock()
@@ -47,7 +47,7 @@ class PublicAddress:
             if clock() >= self._ask_at:
                 self._known = await self._ask()
                 self._ask_at = clock() + (KEEP_TIME if self._known else RETRY)
-        return self._known or self._fallback()
+        return self._known or self.fallback()
 
     async def _ask(self) -> str:
         try:

@@ -73,6 +73,7 @@ class Transports:
         self._served: list[_Served] = []
         self._stcpr_port: Callable[[], int] = lambda: 0
         self._nat = NatWatch(config.stun_servers)
+        services.public_address.fallback = lambda: self._nat.address
         self._traffic_log: TrafficLog | None = None
         self.listing: SignedSession | None = None  # with the transport discovery
         self.discovery: TransportDiscovery = Unlisted()
