@@ -68,9 +68,11 @@ async def test_what_an_app_inside_logs_is_its_own(tmp_path: Path) -> None:
         async def work() -> None:
             logger.info("from a task of app=%s", "a")
 
-        with logs_of("a"):
+        with logs_of("a", logs):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(work())
+        with logs_of("a", AppLogs(AppLogStore(tmp_path / "other.db"))):
+            logger.info("of another visor")
         logger.info("from the visor")
         logger.removeHandler(handler)
         (line,) = await logs.since("a", GoTime(0))

@@ -221,7 +221,7 @@ class Launcher:
             proc.error = "it was killed" if code < 0 else f"it ended with exit code {code}"
 
     async def _run_inside(self, proc: Proc, run: Awaitable[None]) -> None:
-        with logs_of(proc.name):
+        with logs_of(proc.name, self._logs):
             try:
                 await run
             except SkywireError as error:

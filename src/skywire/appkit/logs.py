@@ -101,13 +101,13 @@ class AppLogs:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-_app: ContextVar[str] = ContextVar("app", default="")
+_app: ContextVar[tuple[AppLogs, str] | None] = ContextVar("app", default=None)
 
 
 @contextmanager
-def logs_of(app: str) -> Iterator[None]:
-    """What is logged inside, and in tasks begun inside, is this app's."""
-    token = _app.set(app)
+def logs_of(app: str, logs: AppLogs) -> Iterator[None]:
+    """What is logged inside, and in tasks begun inside, is this app's, of that visor."""
+    token = _app.set((logs, app))
     try:
         yield
     finally:
@@ -122,8 +122,9 @@ class LogHandler(logging.Handler):
         self._logs = logs
 
     def emit(self, record: logging.LogRecord) -> None:
-        if app := _app.get():
-            self._logs.add(app, record.levelname, record.getMessage())
+        whose = _app.get()
+        if whose is not None and whose[0] is self._logs:  # a process may have several visors
+            self._logs.add(whose[1], record.levelname, record.getMessage())
 
 
 def rfc3339_nano(at: int) -> str:
