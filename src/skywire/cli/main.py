@@ -11,7 +11,7 @@ import click
 from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
 from skywire.cli.tree_cli import cli
-from skywire.cli.tree_people import netcheck, status
+from skywire.cli.tree_people import doctor, netcheck, status
 
 dmsg = LazyGroup(
     "dmsg",
@@ -108,6 +108,7 @@ root = RootGroup(
         ),
         "dmsg": dmsg,
         "doc": doc,
+        "doctor": doctor,
         "keys": keys,
         "netcheck": netcheck,
         "ping": Lazy(

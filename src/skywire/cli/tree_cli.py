@@ -5,7 +5,7 @@ from skywire.cli.node_options import group_options
 from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
 from skywire.cli.tree_net import log, mdisc, rewards, sd, survey, tp_disc, tp_tree, ut
-from skywire.cli.tree_people import status
+from skywire.cli.tree_people import doctor, netcheck, old_doctor, status
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
 pty = LazyGroup(
@@ -215,6 +215,7 @@ visor = LazyGroup(
             "skywire.cli.visor_info:dmsg_servers",
             "List the dmsg servers that the visor is connected to; round trips are in ns in JSON.",
         ),
+        "doctor": old_doctor,
         "halt": Lazy(
             "skywire.cli.visor_power:halt",
             "Have the visor stop; systemd, where it runs one, starts it again.",
@@ -314,6 +315,7 @@ cli = LazyGroup(
         "config": config,
         "dmsg": cli_dmsg,
         "dmsgpty": pty.twin("dmsgpty"),
+        "doctor": doctor,
         "fwd": fwd,
         "halt": Lazy(
             "skywire.cli.visor_power:halt",
@@ -322,6 +324,7 @@ cli = LazyGroup(
         "hv": hv,
         "log": log,
         "mdisc": mdisc,
+        "netcheck": netcheck,
         "pk": Lazy("skywire.cli.visor_info:pk", "Print the public key of the visor."),
         "proxy": proxy,
         "pty": pty,

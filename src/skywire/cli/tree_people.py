@@ -2,6 +2,12 @@
 
 from skywire.cli.lazy import Lazy
 
+_DOCTOR = (
+    "skywire.cli.doctor:doctor",
+    "Find what is wrong with the visor, and how to fix it; the visor need not run.",
+)
+doctor = Lazy(*_DOCTOR)
+old_doctor = Lazy(*_DOCTOR, hidden=True)
 netcheck = Lazy(
     "skywire.cli.netcheck:netcheck",
     "Check the network: own address, NAT, DNS, clock, each service and dmsg server.",

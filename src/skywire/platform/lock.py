@@ -47,6 +47,13 @@ def locked(path: Path, what: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def owner_of(path: Path) -> int | None:
+    """Which process has the lock of `path`, by its file; it may have been killed."""
+    target = path.resolve()
+    number = _owner(target.with_name(f".{target.name}.lock"))
+    return int(number) if number else None
+
+
 def _take(target: Path, lock: Path) -> tuple[int, bool]:
     """A locked descriptor, and whether it is that of the lock's own file.
 
