@@ -91,7 +91,7 @@ async def test_a_body_that_cannot_be_decoded_is_malformed(
 
 async def test_too_large_a_body_is_refused(tmp_path: Path) -> None:
     async with hypervisor(tmp_path) as (client, _, _):
-        response = await client.post("/api/login", data=b"x" * 70_000)
+        response = await client.post("/api/login", data=b"x" * 140_000)
         assert response.status == 413
 
 

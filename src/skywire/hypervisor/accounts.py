@@ -8,6 +8,7 @@ from aiohttp import web
 
 from skywire.errors import AuthenticationFailed, Forbidden, InvalidValue
 from skywire.http.app import error_response
+from skywire.hypervisor import audit
 from skywire.hypervisor.answers import answer, read_body
 from skywire.hypervisor.context import CONTEXT, Context
 from skywire.hypervisor.guard import SESSION, public
@@ -36,6 +37,7 @@ async def user_exists(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/create-account")
 @public
+@audit.change("create account")
 async def create_account(request: web.Request) -> web.StreamResponse:
     account = await read_body(request, Account)
     await request.app[CONTEXT].users.create(account.username, account.password)
@@ -44,6 +46,7 @@ async def create_account(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/login")
 @public
+@audit.change("log in")
 async def log_in(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     account = await read_body(request, Account)
@@ -52,6 +55,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     check_name(account.username)
     if (refusal := await _check(request, account.username, account.password)) is not None:
         return refusal
+    request[audit.ACTOR] = account.username
     token, session = context.sessions.create(account.username)
     response = answer(request, True)
     _set_cookie(response, context, token, session)
@@ -60,6 +64,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/logout")
 @public
+@audit.change("log out")
 async def log_out(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     if SESSION not in request:
@@ -85,6 +90,7 @@ async def user(request: web.Request) -> web.StreamResponse:
 
 
 @routes.post("/api/change-password")
+@audit.change("change password")
 async def change_password(request: web.Request) -> web.StreamResponse:
     """All sessions of the user end, this one included."""
     context = request.app[CONTEXT]

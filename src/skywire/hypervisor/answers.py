@@ -13,13 +13,15 @@ from aiohttp import web
 from skywire.errors import InvalidValue
 from skywire.http.app import Handler, error_response
 
-MAX_BODY = 64 * 1024  # bytes
+MAX_BODY = 128 * 1024  # bytes: a thousand keys and more
 BODY_LIMIT = 5.0  # seconds for a body to arrive
 REQUEST_LIMIT = 30.0  # seconds for a request below /api
-EVENTS_PATH = "/api/events"  # the one that may last
 MALFORMED = "request format is malformed"
 
+BODY = web.RequestKey[Any]("BODY", object)  # what has been read, for the audit log
+
 _TRUE, _FALSE = {"true", "on", "1"}, {"false", "off", "0"}
+_lasting: set[Handler] = set()  # filled while the route modules are imported
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 _Item = TypeVar("_Item")
 
@@ -56,6 +58,12 @@ async def read_list(request: web.Request, kind: type[_Item]) -> list[_Item]:
     return items
 
 
+def lasting(handler: Handler) -> Handler:
+    """Decorator: this one may take as long as it likes, and sees to its own deadlines."""
+    _lasting.add(handler)
+    return handler
+
+
 async def _read(request: web.Request, kind: Any) -> Any:
     try:
         async with asyncio.timeout(BODY_LIMIT):
@@ -65,6 +73,7 @@ async def _read(request: web.Request, kind: Any) -> Any:
     except web.RequestPayloadError as error:
         raise InvalidValue(MALFORMED) from error
     try:
+        request[BODY] = msgspec.json.decode(raw)
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidValue(MALFORMED) from error
@@ -73,7 +82,7 @@ async def _read(request: web.Request, kind: Any) -> Any:
 @web.middleware
 async def finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The newline behind every JSON body, and the longest a request to the API may take."""
-    lasts = request.path == EVENTS_PATH or not request.path.startswith("/api/")
+    lasts = request.match_info.handler in _lasting or not request.path.startswith("/api/")
     limit = None if lasts else REQUEST_LIMIT
     try:
         async with asyncio.timeout(limit):

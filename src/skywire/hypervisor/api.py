@@ -9,7 +9,7 @@ from aiohttp import web
 from skywire import __version__, ui
 from skywire.errors import LocalProtocolError, SkywireError
 from skywire.http.app import Handler
-from skywire.hypervisor import apps, settings, skynet
+from skywire.hypervisor import apps, audit, settings, skynet
 from skywire.hypervisor.answers import answer
 from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT
@@ -37,6 +37,30 @@ async def csrf(request: web.Request) -> web.StreamResponse:
     """A token for the next change; empty when tokens are switched off."""
     tokens = request.app[CONTEXT].csrf
     return answer(request, {"csrf_token": "" if tokens is None else tokens.issue()})
+
+
+@routes.get("/api/session")
+@public
+async def session(request: web.Request) -> web.StreamResponse:
+    """What a page has to know first: whose it is, who is logged in, what this server can do.
+
+    `first`: there is no account yet, so the first one has to be made. `features` are the words
+    behind /api that have routes, for what other versions lack.
+    """
+    context = request.app[CONTEXT]
+    auth = context.config.enable_auth
+    known = request.get(SESSION)
+    paths = [resource.canonical.split("/") for resource in request.app.router.resources()]
+    return answer(
+        request,
+        {
+            "public_key": str(context.own),
+            "accounts": auth,
+            "first": auth and not await context.users.exist(),
+            "user": None if known is None else known.user,
+            "features": sorted({path[2] for path in paths if path[1] == "api"}),
+        },
+    )
 
 
 @routes.get("/api/about")
@@ -103,6 +127,7 @@ def visor_routes() -> list[web.RouteDef]:
     for known in operations():
         if known.http is not None:
             handler = ADAPTERS.get(known.function, _plain)(known)
+            audit.change(known.name.replace("_", " "))(handler)
             found.append(web.route(known.http.method, f"/api{known.http.path}", handler))
     return [*found, *apps.MORE, *skynet.MORE]
 

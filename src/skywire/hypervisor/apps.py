@@ -10,6 +10,7 @@ from aiohttp import web
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound, SkywireError
 from skywire.http.app import Handler
+from skywire.hypervisor import audit
 from skywire.hypervisor.answers import MALFORMED, answer, read_body
 from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
@@ -97,6 +98,7 @@ async def logs(request: web.Request) -> web.StreamResponse:
     return answer(request, {"last_log_timestamp": last, "logs": lines})
 
 
+@audit.change("change app")
 async def change(request: web.Request) -> web.StreamResponse:
     """Change settings, then start or stop: one that runs starts anew with other settings."""
     body = await read_body(request, Change)

@@ -1,16 +1,19 @@
 """Calls an operation of the visor that a request names. Source: hypervisor.md §1, §4."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, Refused, SkywireError
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.visors import Visors
 from skywire.operations import Operation, operation_of
 
 CALL_LIMIT = 15.0  # seconds for a visor to answer one call
+_Answer = TypeVar("_Answer")
 
 
 def visor_key(request: web.Request) -> PubKey:
@@ -25,10 +28,22 @@ async def call(
 ) -> Any:
     """`limit` in seconds, else CALL_LIMIT. Raises SkywireError with the visor's own text,
     TimeoutError."""
-    pk, limit = visor_key(request), CALL_LIMIT if limit is None else limit
+    limit = CALL_LIMIT if limit is None else limit
+    visors = request.app[CONTEXT].visors
+    return await ask(visors, visor_key(request), known.function, *arguments, limit=limit)
+
+
+async def ask(
+    visors: Visors,
+    pk: PubKey,
+    function: Callable[..., Awaitable[_Answer]],
+    *arguments: Any,
+    limit: float,
+) -> _Answer:
+    """The same for any visor."""
     try:
         async with asyncio.timeout(limit):
-            return await request.app[CONTEXT].visors.call(pk, known.function, *arguments)
+            return await visors.call(pk, function, *arguments)
     except TimeoutError:
         raise TimeoutError(f"remote visor {pk} did not respond within {limit:g}s") from None
     except Refused as error:  # the visor's own text, passed on as Go does

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic, time
 
 from aiohttp import web
 
 from skywire.config.model import HypervisorConfig
 from skywire.crypto.keys import PubKey
+from skywire.hypervisor.audit_log import AuditLog
 from skywire.hypervisor.csrf import CsrfTokens
 from skywire.hypervisor.followers import Followers
 from skywire.hypervisor.sessions import Attempts, Sessions
@@ -15,7 +17,10 @@ from skywire.hypervisor.users import Users
 from skywire.hypervisor.visors import Visors
 from skywire.pty.dialing import Dial
 from skywire.pty.web import WebTerminals
+from skywire.stores.audit import AuditStore
 from skywire.stores.users import UserStore
+
+AUDIT_FILE = "audit.db"  # beside the accounts
 
 
 @dataclass(kw_only=True)
@@ -28,6 +33,7 @@ class Context:
     users: Users
     sessions: Sessions
     dial: Dial
+    audit: AuditLog
     dmsg_servers: Callable[[], Sequence[PubKey]] = tuple
     csrf: CsrfTokens | None = field(default_factory=CsrfTokens)
     attempts: Attempts = field(default_factory=lambda: Attempts(monotonic))
@@ -52,6 +58,7 @@ class Context:
             users=Users(UserStore(config.db_path)),
             sessions=Sessions(time, config.cookies.expires_duration),
             dial=dial,
+            audit=AuditLog(AuditStore(Path(config.db_path).with_name(AUDIT_FILE))),
             dmsg_servers=dmsg_servers,
             csrf=CsrfTokens() if csrf else None,
         )

@@ -35,7 +35,7 @@ import msgspec
 from aiohttp import web
 
 from skywire.crypto.keys import PubKey
-from skywire.hypervisor.answers import EVENTS_PATH
+from skywire.hypervisor.answers import lasting
 from skywire.hypervisor.changes import Changes
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.guard import SESSION
@@ -51,7 +51,8 @@ HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 routes = web.RouteTableDef()
 
 
-@routes.get(EVENTS_PATH)
+@routes.get("/api/events")
+@lasting
 async def events(request: web.Request) -> web.StreamResponse:
     """Until the reader goes away, its session ends, or the hypervisor stops."""
     context, session = request.app[CONTEXT], request.get(SESSION)

@@ -19,7 +19,7 @@ from skywire.hypervisor.sessions import COOKIE, Session
 from skywire.pty.web_frames import same_origin
 
 READING = {"GET", "HEAD", "OPTIONS"}
-VISOR_PATHS = "/api/visors/"
+VISOR_PATHS = ("/api/visors/", "/api/bulk", "/api/labels")
 SESSION = web.RequestKey("SESSION", Session)
 
 HEADERS = {

@@ -12,7 +12,7 @@ from skywire import ui
 from skywire.config.model import HypervisorConfig
 from skywire.errors import InvalidValue
 from skywire.http import app as http
-from skywire.hypervisor import accounts, api, events
+from skywire.hypervisor import accounts, api, audit, bulk, events
 from skywire.hypervisor.answers import MAX_BODY, finish
 from skywire.hypervisor.context import CONTEXT, Context
 from skywire.hypervisor.guard import (
@@ -29,11 +29,14 @@ def build_app(context: Context) -> web.Application:
     """The application; without accounts their routes do not exist."""
     app = http.new_app(max_body=MAX_BODY)
     app.middlewares.insert(0, finish)
-    app.middlewares.extend([check_origin, check_login, check_csrf])
+    app.middlewares.extend([check_origin, check_login, check_csrf, audit.write_down])
     app[CONTEXT] = context
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_what_lasts)
+    app.on_cleanup.append(_close_log)
     app.add_routes(api.routes)
+    app.add_routes(audit.routes)
+    app.add_routes(bulk.routes)
     app.add_routes(events.routes)
     app.add_routes(api.visor_routes())
     if context.config.enable_auth:
@@ -45,6 +48,10 @@ def build_app(context: Context) -> web.Application:
 async def _end_what_lasts(app: web.Application) -> None:
     app[CONTEXT].followers.close()
     await app[CONTEXT].terminals.close()
+
+
+async def _close_log(app: web.Application) -> None:
+    await app[CONTEXT].audit.close()
 
 
 @asynccontextmanager

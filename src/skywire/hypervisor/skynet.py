@@ -15,6 +15,7 @@ from aiohttp import web
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound, SkywireError
 from skywire.http.app import Handler
+from skywire.hypervisor import audit
 from skywire.hypervisor.answers import MALFORMED, answer, flag, read_body, read_list
 from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
@@ -120,6 +121,7 @@ def _uuid(text: str) -> uuid.UUID:
         raise InvalidValue("invalid UUID format") from None
 
 
+@audit.change("remove transports")
 async def remove_transports(request: web.Request) -> web.StreamResponse:
     async def remove(text: str) -> None:
         id = _uuid(text)
@@ -184,6 +186,7 @@ def save_routing_rule(known: Operation) -> Handler:
     return handler
 
 
+@audit.change("replace routing rule")
 async def replace_routing_rule(request: web.Request) -> web.StreamResponse:
     """The id of the path counts, whatever the body says."""
     id = _route_id(request.match_info["rid"])
@@ -200,6 +203,7 @@ def remove_routing_rule(known: Operation) -> Handler:
     return handler
 
 
+@audit.change("remove routing rules")
 async def remove_routing_rules(request: web.Request) -> web.StreamResponse:
     async def remove(text: str) -> None:
         id = _route_id(text)
