@@ -5,7 +5,7 @@ from enum import Enum
 
 import msgspec
 
-from skywire.cli.output import Table
+from skywire.cli.output import Table, harmless
 
 
 class Verdict(Enum):
@@ -112,4 +112,4 @@ def causes_text(checks: Sequence[Check]) -> str:
         lines.append(f"{number}. {check.verdict.value} {check.name}{after}: {check.evidence}")
         if check.fix:
             lines.append(f"   fix: {check.fix}")
-    return "\n".join(lines)
+    return "\n".join(map(harmless, lines))

@@ -11,7 +11,7 @@ import click
 from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
 from skywire.cli.tree_cli import cli
-from skywire.cli.tree_people import doctor, netcheck, status
+from skywire.cli.tree_people import doctor, netcheck, status, top
 
 dmsg = LazyGroup(
     "dmsg",
@@ -116,6 +116,7 @@ root = RootGroup(
         ),
         "status": status,
         "svc": svc,
+        "top": top,
         "tree": Lazy(
             "skywire.cli.tree:tree", "Show the tree of commands, or what is below the words."
         ),

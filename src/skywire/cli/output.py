@@ -181,7 +181,7 @@ def render_facts(facts: Facts) -> str:
 
 
 def _cell(value: object) -> str:
-    return "-" if value is None or value == "" else _harmless(str(value))
+    return "-" if value is None or value == "" else harmless(str(value))
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -263,11 +263,11 @@ def report(failure: Failure, *, as_json: bool) -> None:
         told = {"error": failure.message or failure.code, "code": failure.code}
         say(to_json(told | ({"hint": failure.hint} if failure.hint else {}), indent=-1))
     elif failure.message:
-        message = _harmless(failure.message)
+        message = harmless(failure.message)
         stop = "" if not failure.hint or message.endswith((".", "!", "?", ":")) else "."
         say(f"Error: {message}{stop} {failure.hint}".rstrip())
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A peer's words may be in it: control characters do not get to the terminal."""
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)

@@ -241,7 +241,7 @@ def minhops(node: NodeAddress, hops: int | None, as_json: bool) -> None:
 def groups(node: NodeAddress, as_json: bool) -> None:
     """List the route groups: the routes that begin or end at the visor."""
     own, found = node.run(_groups)
-    rows = [_group(own, one) for one in found]
+    rows = [group_row(own, one) for one in found]
     cells = [
         [
             row["local_port"],
@@ -272,7 +272,7 @@ async def _groups(visor: "RemoteVisor") -> "tuple[PubKey, list[RouteGroupInfo]]"
     return own, await visor.call(ops_routes.route_groups)
 
 
-def _group(own: PubKey, one: "RouteGroupInfo") -> dict[str, Any]:
+def group_row(own: PubKey, one: "RouteGroupInfo") -> dict[str, Any]:
     ends = RouteDescriptor(one.desc.src_pk, one.desc.dst_pk, one.desc.src_port, one.desc.dst_port)
     local_port, remote_pk, remote_port = _ends(own, ends)
     return {

@@ -5,7 +5,7 @@ from skywire.cli.node_options import group_options
 from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
 from skywire.cli.tree_net import log, mdisc, rewards, sd, survey, tp_disc, tp_tree, ut
-from skywire.cli.tree_people import doctor, netcheck, old_doctor, status
+from skywire.cli.tree_people import doctor, netcheck, old_doctor, status, top
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
 pty = LazyGroup(
@@ -343,6 +343,7 @@ cli = LazyGroup(
         "status": status,
         "survey": survey,
         "svc": svc,
+        "top": top,
         "tp": tp,
         "tps": tps,
         "tree": Lazy(

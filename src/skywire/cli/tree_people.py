@@ -16,3 +16,7 @@ status = Lazy(
     "skywire.cli.status:status",
     "Show on one screen whether the visor is reachable, by what, since when, and what is wrong.",
 )
+top = Lazy(
+    "skywire.cli.top:top",
+    "Watch the visor: transports with their traffic, routes, apps, dmsg sessions, health, load.",
+)
