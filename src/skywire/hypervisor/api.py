@@ -86,12 +86,12 @@ async def dmsg(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/visors")
 async def visors(request: web.Request) -> web.StreamResponse:
-    return answer(request, await request.app[CONTEXT].visors.overviews())
+    return answer(request, request.app[CONTEXT].visors.overviews())
 
 
 @routes.get("/api/visors-summary")
 async def visors_summary(request: web.Request) -> web.StreamResponse:
-    return answer(request, await request.app[CONTEXT].visors.summaries())
+    return answer(request, request.app[CONTEXT].visors.rows())
 
 
 @routes.get("/api/visors-tree-summary")

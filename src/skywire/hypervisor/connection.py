@@ -6,7 +6,9 @@ delays nobody else's.
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from skywire.crypto.keys import PubKey
@@ -24,7 +26,8 @@ log = logging.getLogger(__name__)
 class Timing(NamedTuple):
     """Seconds."""
 
-    poll: float = 30.0  # between polls nobody asked for
+    poll: float = 30.0  # between polls nobody asked for, ±10 % so that they spread
+    watched: float = 5.0  # the same while somebody looks on, if that is not too many polls
     fresh: float = 2.0  # a summary so young is not asked for again
     wait: float = 5.0  # a request waits for a summary
     give_up: float = 20.0  # a visor may take for a summary, then its stream is closed
@@ -43,7 +46,9 @@ DialControl = Callable[[PubKey], Awaitable[ControlStream]]
 
 class Connection:
     """`on_summary` gets each summary that arrives, `on_change` is called when the rest of what is
-    seen here is another: whether it answers, how it is reached. `close` before you let go of it."""
+    seen here is another: whether it answers, how it is reached. `pause` tells how long to wait
+    between polls. `close` before you let go of it.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Connection:
         on_summary: Callable[["Connection", Summary], None],
         on_change: Callable[["Connection"], None],
         timing: Timing,
+        pause: Callable[[], float] | None = None,
     ) -> None:
         self.pk = pk
         self.visor = visor
@@ -64,6 +70,9 @@ class Connection:
         self._polling: asyncio.Task[Any] | None = None
         self._poll_started = 0.0
         self._last_answer: float | None = None
+        self._pause = pause or (lambda: timing.poll)
+        self._patience = timing.wait  # more for one that is always slow
+        self._wake = asyncio.Event()
 
     def start(self, dial_control: DialControl | None) -> None:
         """Poll and ping in the background."""
@@ -78,12 +87,17 @@ class Connection:
 
     @property
     def answers(self) -> bool:
-        """False while a poll has been waiting for longer than a request would."""
-        return not self._busy or self._clock() - self._poll_started < self._timing.wait
+        """False while a poll takes far longer than this visor's polls do."""
+        return not self._busy or self._clock() - self._poll_started < self._patience
 
     @property
     def _busy(self) -> bool:
         return self._polling is not None and not self._polling.done()
+
+    def poll_soon(self) -> None:
+        """Something has been changed there: what was seen before is out of date."""
+        self._last_answer = None
+        self._wake.set()
 
     async def refresh(self) -> None:
         """Return once there is a fresh summary, or when it is not worth waiting any longer."""
@@ -113,18 +127,25 @@ class Connection:
         except SkywireError as error:
             log.warning("visor without summary pk=%s reason=%s", self.pk, error)
         else:
-            self._last_answer = self._clock()
+            now = self._clock()
+            self._last_answer = now
+            took = now - self._poll_started
+            self._patience = max(self._timing.wait, min(2 * took, self._timing.give_up))
             self._on_summary(self, summary)
 
     async def _keep_polling(self) -> None:
         while True:
+            self._wake.clear()
             poll = self._poll()
-            await asyncio.wait({poll}, timeout=self._timing.wait)
+            await asyncio.wait({poll}, timeout=self._patience)
             if not poll.done():
                 self._on_change(self)  # it is silent
                 await asyncio.wait({poll})
                 self._on_change(self)
-            await asyncio.sleep(self._timing.poll)
+            spread = 0.9 + 0.2 * random.random()  # noqa: S311 - no secret
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause() * spread):
+                    await self._wake.wait()
 
     async def _keep_pinging(self, dial: DialControl) -> None:
         reached: ControlStream | None = None

@@ -58,7 +58,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     context, session = request.app[CONTEXT], request.get(SESSION)
     response = web.StreamResponse(headers=HEADERS)
     follower = _Follower(response, context.visors)
-    with context.followers.one() as end, ExitStack() as stack:
+    with context.followers.one() as end, context.visors.watched(), ExitStack() as stack:
         if session is not None:
             stack.enter_context(context.sessions.tied(session, end))
         await response.prepare(request)
@@ -106,7 +106,7 @@ class _Follower:
     async def _tell(self, changed: list[PubKey], gone: list[PubKey]) -> None:
         lines = [event("gone", {"local_pk": str(pk)}) for pk in gone]
         for pk in changed:
-            if (row := self._visors.row(pk)) is not None:
+            if (row := self._visors.row_json(pk)) is not None:
                 lines.append(event("visor", row))
             if len(lines) >= BATCH:
                 await self._write(lines)

@@ -3,6 +3,8 @@
 visor.add_part("hypervisor", hypervisor_part(visor))
 """
 
+from pathlib import Path
+
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound
 from skywire.hypervisor.connection import ControlStream
@@ -11,10 +13,13 @@ from skywire.hypervisor.server import serving
 from skywire.hypervisor.visors import Visors
 from skywire.ports import DMSG_CONTROL
 from skywire.pty.dialing import Dial
+from skywire.stores.fleet import FleetStore
 from skywire.streams.stream import Stream
 from skywire.visor.client import LocalVisor
 from skywire.visor.modules import Part, Report
 from skywire.visor.visor import Visor
+
+FLEET_FILE = "fleet.db"  # beside the accounts
 
 
 def hypervisor_part(visor: Visor, *, csrf: bool = True) -> Part:
@@ -28,7 +33,8 @@ def hypervisor_part(visor: Visor, *, csrf: bool = True) -> Part:
         return ControlStream(stream, PubKey(bytes.fromhex(stream.server)))
 
     async def run(report: Report) -> None:
-        visors = Visors(dial_control=dial_control, push=visor.config.hypervisors)
+        store = FleetStore(Path(config.db_path).with_name(FLEET_FILE))
+        visors = Visors(dial_control=dial_control, push=visor.config.hypervisors, store=store)
         context = Context.from_config(
             visor.pk,
             config,
@@ -41,6 +47,7 @@ def hypervisor_part(visor: Visor, *, csrf: bool = True) -> Part:
         visor.managed = visors
         try:
             visors.attach_own(visor.pk, LocalVisor(visor))
+            await visors.restore()
             async with serving(context) as url:
                 report.up(url=url)
                 await visors.serve(listener)

@@ -6,18 +6,25 @@ listed with its last summary, until it comes back.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from time import time
 from typing import Any, TypeVar
 
 import msgspec
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import NotFound, SkywireError, StreamClosed, Unavailable
-from skywire.hypervisor.changes import Changes
+from skywire.errors import Conflict, SkywireError, StreamClosed, Unavailable
 from skywire.hypervisor.connection import Connection, DialControl, Timing
+from skywire.hypervisor.contest import Contest
+from skywire.hypervisor.fleet import MAX_VISORS, Fleet, Known
+from skywire.hypervisor.history import History
+from skywire.hypervisor.keeper import Keeper
 from skywire.hypervisor.proxied import ProxiedVisor
+from skywire.operations import operation_of
 from skywire.rpc.client import RpcClient
+from skywire.stores.fleet import FleetStore
 from skywire.streams.stream import Listener, Stream
 from skywire.streams.supervise import Tasks
 from skywire.visor import managed, ops_hv, ops_info
@@ -26,35 +33,24 @@ from skywire.visor.types import Overview, Summary, to_json
 
 log = logging.getLogger(__name__)
 
-MAX_VISORS = 1024  # known at one time; one more takes the place of the one offline the longest
 MAX_MESSAGE = 256 * 1024  # bytes of one gob value from a visor: some 1,500 transports
-MAX_ROW = 1024 * 1024  # bytes of JSON kept of one visor
-MAX_ROWS = 64 * 1024 * 1024  # bytes of JSON kept of all
-STALE_AFTER = 90.0  # seconds: three polls without a summary
+POLLS = 30.0  # a second for all visors together while somebody looks on
 BEHIND_AGE = 3.0  # seconds for which it is known who is behind other hypervisors
 PUSH_LIMIT = 20.0  # seconds for a visor to take our hypervisors' keys
+# RPC names of operations after which a summary is another one
+CHANGING = (
+    *("Add", "Connect", "Delete", "Deregister", "Disconnect", "Do", "DmsgConnect", "Kill"),
+    *("Put", "Register", "Reload", "Remove", "Restart", "Save", "Set", "Start", "Stop"),
+)
 
 _Answer = TypeVar("_Answer")
 
 
-class _Known:
-    """A visor we have heard of. `row` is the JSON of its last summary, b"" before the first."""
-
-    def __init__(self, pk: PubKey) -> None:
-        self.pk = pk
-        self.connection: Connection | None = None
-        self.row = b""
-        self.row_time = 0.0  # of the event loop's clock
-        self.last_seen: datetime | None = None
-        self.offline_since: datetime | None = None
-
-    @property
-    def online(self) -> bool:
-        return self.connection is not None and self.connection.answers
-
-
 class Visors:
-    """`push` are keys every visor shall admit to its terminals: our own hypervisors'."""
+    """`push` are keys every visor shall admit to its terminals: our own hypervisors'.
+
+    With a `store` it remembers from run to run: `restore` first, and `close` at the end.
+    """
 
     def __init__(
         self,
@@ -62,26 +58,56 @@ class Visors:
         dial_control: DialControl | None = None,
         push: Sequence[PubKey] = (),
         timing: Timing | None = None,
+        store: FleetStore | None = None,
     ) -> None:
         self._dial_control = dial_control
         self._push = list(push)
         self._timing = timing or Timing()
         self._clock = asyncio.get_running_loop().time
-        self.changes = Changes()
         self._tasks = Tasks("visors")
-        self._known: dict[PubKey, _Known] = {}
+        self._known = Fleet()
+        self._contest = Contest(self._known)
+        self._watchers = 0
+        self.changes = self._known.changes
+        self.history = History()
+        self.keeper = Keeper(self._known, self.history, store)
         self._own: PubKey | None = None
         self._behind: dict[PubKey, PubKey] = {}  # visors of other hypervisors → that one
         self._looking = asyncio.Lock()
         self._look_again = 0.0  # when they may be asked again
 
+    async def restore(self) -> None:
+        """What an earlier run knew, marked as old; from now on it is kept up to date."""
+        await self.keeper.restore()
+        self._tasks.spawn(self.keeper.run(), "keeper")
+
     def attach_own(self, pk: PubKey, visor: VisorClient) -> None:
         """The visor of this process: always listed, always first."""
-        self._own = pk
-        known = self._known[pk] = _Known(pk)
-        known.connection = Connection(pk, visor, self._store, self._changed, self._timing)
+        self._own = self._known.own = pk
+        known = self._known.admit(pk)
+        assert known is not None  # noqa: S101 - it comes first
+        known.connection = self._connection(pk, visor)
+        known.offline_since = None
         known.connection.start(self._dial_control)
-        self.changes.touch(pk)
+        self._known.touch(known, state=True)
+
+    def _connection(self, pk: PubKey, visor: VisorClient) -> Connection:
+        return Connection(pk, visor, self._store, self._changed, self._timing, self._pause)
+
+    def _pause(self) -> float:
+        """Seconds between two polls of a visor; less while somebody looks on."""
+        if not self._watchers:
+            return self._timing.poll
+        return min(self._timing.poll, max(self._timing.watched, len(self._known) / POLLS))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Somebody looks on."""
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
 
     async def serve(self, listener: Listener) -> None:
         """Accept visors until `listener` is closed. Does not close it."""
@@ -91,7 +117,7 @@ class Visors:
             except StreamClosed:
                 return
             pk = stream.remote.pk
-            if pk is None or pk == self._own or (known := self._admit(pk)) is None:
+            if pk is None or pk == self._own or (known := self._known.admit(pk)) is None:
                 log.warning("visor refused remote=%s known=%d", stream.remote, len(self._known))
                 stream.abort()
             else:
@@ -100,34 +126,19 @@ class Visors:
     async def close(self) -> None:
         """End every connection."""
         await self._tasks.close()
-        if self._own is not None:
-            await self._known[self._own].connection.close()  # type: ignore[union-attr]
+        own = None if self._own is None else self._known[self._own].connection
+        if own is not None:
+            await own.close()
+        await self.keeper.close()
 
-    def _admit(self, pk: PubKey) -> _Known | None:
-        if pk not in self._known:
-            if len(self._known) >= MAX_VISORS and not self._forget_oldest():
-                return None
-            self._known[pk] = _Known(pk)
-            self.changes.touch(pk)
-        return self._known[pk]
-
-    def _forget_oldest(self) -> bool:
-        offline = [
-            (known.offline_since, known.pk)
-            for known in self._known.values()
-            if known.connection is None and known.offline_since is not None
-        ]
-        if offline:
-            pk = min(offline)[1]
-            del self._known[pk]
-            self.changes.remove(pk)
-        return bool(offline)
-
-    async def _attend(self, known: _Known, stream: Stream) -> None:
+    async def _attend(self, known: Known, stream: Stream) -> None:
         """Until the stream ends, or a newer one of the same visor replaces it."""
         pk = known.pk
+        if not await self._contest.may_connect(known):
+            stream.abort()
+            return
         async with RpcClient(stream, MAX_MESSAGE) as rpc:
-            connection = Connection(pk, RemoteVisor(rpc), self._store, self._changed, self._timing)
+            connection = self._connection(pk, RemoteVisor(rpc))
             older, known.connection = known.connection, connection
             known.offline_since = None
             known.last_seen = datetime.now(UTC)
@@ -135,7 +146,7 @@ class Visors:
             if older is not None:
                 self._tasks.spawn(older.close(), f"replaced {pk}")
             connection.start(self._dial_control)
-            self.changes.touch(pk)
+            self._known.touch(known, state=True)
             push = self._tasks.spawn(self._push_keys(connection), f"keys for {pk}")
             try:
                 await rpc.wait_closed()
@@ -144,7 +155,7 @@ class Visors:
                 if known.connection is connection:
                     known.connection = None
                     known.offline_since = datetime.now(UTC)
-                    self.changes.touch(pk)
+                    self._known.touch(known, state=True)
                     log.info("visor offline pk=%s", pk)
                 await connection.close()
 
@@ -161,57 +172,69 @@ class Visors:
         known = self._known.get(connection.pk)
         if known is None or known.connection is not connection:
             return
-        overview = summary.overview or Overview()
-        overview.local_pk = known.pk  # the stream's key is proven, the message's is not
-        summary.overview = overview
-        row = msgspec.json.encode(to_json(summary))
-        others = sum(len(other.row) for other in self._known.values() if other is not known)
-        known.last_seen = datetime.now(UTC)
-        if len(row) > MAX_ROW or others + len(row) > MAX_ROWS:
-            log.warning("visor summary too large pk=%s bytes=%d", known.pk, len(row))
+        if not self._known.keep(known, summary):
+            log.warning("visor summary too large pk=%s", known.pk)
             return
-        known.row, known.row_time = row, self._clock()
-        self.changes.touch(known.pk)
+        self.history.add(known.pk, summary, time())
 
     def _changed(self, connection: Connection) -> None:
         known = self._known.get(connection.pk)
         if known is not None and known.connection is connection:
-            self.changes.touch(known.pk)
+            self._known.touch(known)
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def row(self, pk: PubKey) -> dict[str, Any] | None:
-        """As in `summaries`, without asking the visor; None for one that is not known."""
+    def rows(self) -> list[msgspec.Raw]:
+        """What is known of every visor, ours first, then by key; nobody is asked."""
+        return [self._known.row(one) for one in self._known]
+
+    def row_json(self, pk: PubKey) -> msgspec.Raw | None:
+        """One of these; None for a visor that is not known."""
         known = self._known.get(pk)
-        return None if known is None else self._row(known)
+        return None if known is None else self._known.row(known)
+
+    def row(self, pk: PubKey) -> dict[str, Any] | None:
+        """The same, to look into."""
+        found = self.row_json(pk)
+        return None if found is None else msgspec.json.decode(found)
+
+    async def remove(self, pk: PubKey) -> None:
+        """Forget a visor that is not connected. Raises NotFound, Conflict."""
+        if self._known[pk].connection is not None:
+            raise Conflict(
+                f"visor '{pk}' is connected; only one that is offline can be removed"
+                if pk != self._own
+                else "this hypervisor's own visor cannot be removed"
+            )
+        self._known.forget(pk)
+        self.history.forget(pk)
+        await self.keeper.forget(pk)
 
     async def summaries(self) -> list[dict[str, Any]]:
-        """Every visor's row, ours first, then by key; those that answer in time are fresh."""
-        known = self._listed()
-        await self._refresh(known)
-        return [self._row(one) for one in known]
+        """`rows` to look into."""
+        return [msgspec.json.decode(row) for row in self.rows()]
 
-    async def overviews(self) -> list[dict[str, Any]]:
+    def overviews(self) -> list[Any]:
         """Every connected visor's overview; of one that does not answer, its key alone."""
-        known = [one for one in self._listed() if one.connection is not None]
-        await self._refresh(known)
         return [
-            self._row(one)["overview"] if one.online else to_json(Overview(local_pk=one.pk))
-            for one in known
+            msgspec.json.decode(one.row, type=_Row).overview
+            if one.online and one.row
+            else to_json(Overview(local_pk=one.pk))
+            for one in self._known
+            if one.connection is not None
         ]
 
-    async def summary(self, pk: PubKey) -> dict[str, Any]:
-        """The row of one visor. Raises NotFound."""
-        known = self._find(pk)
-        await self._refresh([known])
-        return self._row(known)
+    async def summary(self, pk: PubKey) -> msgspec.Raw:
+        """The row of one visor, fresh if it answers in time. Raises NotFound."""
+        known = self._known[pk]
+        if known.connection is not None:
+            await known.connection.refresh()
+        return self._known.row(known)
 
     def stats(self) -> list[dict[str, Any]]:
         """How each connected visor is reached."""
-        return [
-            to_json(one.connection.stats) for one in self._listed() if one.connection is not None
-        ]
+        return [to_json(one.connection.stats) for one in self._known if one.connection is not None]
 
     async def check_known(self, pk: PubKey) -> None:
         """Raises NotFound for a visor that neither we nor hypervisors here have heard of."""
@@ -221,12 +244,11 @@ class Visors:
     def hostname(self, pk: PubKey) -> str:
         """As the visor says; "" when unknown."""
         known = self._known.get(pk)
-        overview = msgspec.json.decode(known.row)["overview"] if known and known.row else {}
-        return str(overview.get("hostname", ""))
+        return "" if known is None else known.hostname
 
     def connected(self, pk: PubKey) -> VisorClient:
         """For calls. Raises NotFound, or Unavailable when the visor is not connected."""
-        known = self._find(pk)
+        known = self._known[pk]
         if known.connection is None:
             ago = "never"
             if known.last_seen is not None:
@@ -241,7 +263,12 @@ class Visors:
         self, pk: PubKey, function: Callable[..., Awaitable[_Answer]], *request: Any
     ) -> _Answer:
         """One operation of one visor; the caller sets the deadline. Raises as `reach`."""
-        return await (await self.reach(pk)).call(function, *request)
+        answer = await (await self.reach(pk)).call(function, *request)
+        if operation_of(function).rpc.startswith(CHANGING):
+            known = self._known.get(pk)
+            if known is not None and known.connection is not None:
+                known.connection.poll_soon()
+        return answer
 
     async def reach(self, pk: PubKey) -> VisorClient:
         """One that is connected, or that is behind a hypervisor which is.
@@ -275,43 +302,10 @@ class Visors:
             for entry in found[:MAX_VISORS]
         }
 
-    def _find(self, pk: PubKey) -> _Known:
-        if pk not in self._known:
-            raise NotFound(f"visor of pk '{pk}' not found")
-        return self._known[pk]
-
     def online(self) -> list[PubKey]:
         """The others that are connected now."""
-        return [one.pk for one in self._listed() if one.online and one.pk != self._own]
-
-    def _listed(self) -> list[_Known]:
-        return sorted(self._known.values(), key=lambda known: (known.pk != self._own, known.pk))
-
-    async def _refresh(self, known: list[_Known]) -> None:
-        waits = [one.connection.refresh() for one in known if one.connection is not None]
-        if waits:
-            await asyncio.gather(*waits)
-
-    def _row(self, known: _Known) -> dict[str, Any]:
-        """The last summary, with what only we know: state, times, and the age of the summary."""
-        if known.row:
-            row: dict[str, Any] = msgspec.json.decode(known.row)
-        else:
-            row = to_json(Summary(overview=Overview(local_pk=known.pk)))
-        connection = known.connection
-        row["online"] = known.online
-        row["dmsg_stats"] = None if connection is None else to_json(connection.stats)
-        row.pop("is_hypervisor", None)
-        if known.pk == self._own:
-            row["is_hypervisor"] = True
-        silent = connection is not None and not connection.answers
-        row["offline_since"] = _time(known.last_seen if silent else known.offline_since)
-        row["last_seen_at"] = _time(known.last_seen)
-        age = round(self._clock() - known.row_time, 3) if known.row else None
-        row["summary_age"] = age
-        row["stale"] = age is None or not known.online or age > STALE_AFTER
-        return row
+        return [one.pk for one in self._known if one.online and one.pk != self._own]
 
 
-def _time(when: datetime | None) -> str | None:
-    return None if when is None else when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+class _Row(msgspec.Struct):
+    overview: msgspec.Raw
