@@ -28,7 +28,7 @@ class PartState:
     facts: Annotated[dict[str, str], Go("Facts", Map(STRING, STRING))] = field(default_factory=dict)
 
 
-@operation(rpc="PartStates", cli="visor state")
+@operation(rpc="PartStates", http="GET /visors/{pk}/parts", cli="visor state")
 async def part_states(visor: "Visor") -> list[PartState]:
     """Each part of the visor: whether it runs, since when, and why not."""
     states = [

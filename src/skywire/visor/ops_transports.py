@@ -158,7 +158,7 @@ async def remove_all_transports(visor: "Visor") -> None:
                 tasks.create_task(manager.remove(link.id))
 
 
-@operation(rpc="TransportFigures", cli="tp metrics")
+@operation(rpc="TransportFigures", http="GET /visors/{pk}/transport-figures", cli="tp metrics")
 async def transport_figures(visor: "Visor") -> list[TransportFigures]:
     """Latency and bandwidth of each transport, with the age of each figure."""
 
