@@ -88,6 +88,18 @@ BUILDING = (
     "demo",
 )
 
+PEOPLE = (
+    "status",
+    "netcheck",
+    "doctor without a visor",
+    "doctor with a visor",
+    "top",
+    "numbers",
+    "DNS dead",
+    "nobody answers",
+    "other programs and versions",
+)
+
 
 def flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     for key, value in table.items():
@@ -112,6 +124,7 @@ def wanted() -> set[str]:
         *(f"faults.{fault}" for fault in FAULTS),
         *(f"routes.{fault}" for fault in ROUTE_FAULTS),
         *(f"building.{part}" for part in BUILDING),
+        *(f"people.{part}" for part in PEOPLE),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from skywire.cli import doctor_local, doctor_visor, findings, net_probes
+from skywire.cli import doctor_local, doctor_visor, net_probes
 from skywire.cli.doctor_local import Local, disk, file_descriptors, ports, pty_socket
 from skywire.cli.findings import Check, Verdict
 from skywire.cli.main import root
@@ -339,22 +339,3 @@ async def test_whether_the_services_are_still_the_same() -> None:
         targets = Targets([Target(CONF, f"http://127.0.0.1:{port}/no", "")], [], [], [])
         found = await doctor_visor.lists(session, targets, mine)
         assert found.verdict is Verdict.SKIPPED
-
-
-def test_ranks() -> None:
-    def red(name: str) -> Check:
-        return Check(name, Verdict.RED, "x")
-
-    yellow = Check("config keys", Verdict.YELLOW, "x")
-    names = ["discovery entry", "dmsg sessions", "services over http", "dns", "pty socket"]
-    found = findings.ranked(findings.explained([yellow, *map(red, names)]))
-    assert [each.name for each in found] == [
-        "dns",
-        "pty socket",
-        "config keys",
-        "services over http",
-        "dmsg sessions",
-        "discovery entry",
-    ]
-    assert findings.worst([yellow]) is Verdict.YELLOW
-    assert findings.worst([]) is Verdict.GREEN

@@ -256,5 +256,5 @@ def _public(config: VisorConfig) -> Iterator[Check]:
             "public",
             Verdict.YELLOW,
             "is_public is set, and no interface has a public address: nobody can dial in",
-            "skywire cli config update --help; or set is_public to false",
+            "set is_public to false in the config, or give this machine a public address",
         )

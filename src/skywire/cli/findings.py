@@ -68,7 +68,7 @@ _EXPLAINED = {
 
 def worst(checks: Iterable[Check]) -> Verdict:
     found = {check.verdict for check in checks}
-    return next((verdict for verdict in _BAD[:1] + _BAD[1:] if verdict in found), Verdict.GREEN)
+    return next((verdict for verdict in _BAD if verdict in found), Verdict.GREEN)
 
 
 def explained(checks: Sequence[Check]) -> list[Check]:
