@@ -15,11 +15,12 @@ from click.testing import CliRunner, Result
 from skywire.cli import net_probes
 from skywire.cli.main import root
 from skywire.cli.net_targets import Target, of_deployment
-from skywire.cli.netcheck import SKEW_RED, SKEW_YELLOW, checks, clock, look
+from skywire.cli.netcheck import SKEW_RED, SKEW_YELLOW, Found, checks, clock, look
 from skywire.cli.shape import skeleton
 from skywire.config.deployment import Deployment
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.http.app import listen, running
+from skywire.testing.stun import stun_server
 from tests.cli.test_visor_words import fits
 from tests.visor.private import Private, private_deployment
 
@@ -124,6 +125,7 @@ async def test_a_config_says_what_is_asked(private: Private, tmp_path: Path) -> 
         ["-c", "missing.json"],
         ["--deployment", "mine"],
         ["--loglvl", "loud"],
+        ["--timeout", "0"],
         ["more"],
     ],
 )
@@ -151,13 +153,13 @@ def test_the_clock(skew: float | None, verdict: str) -> None:
     assert bool(found.fix) == (verdict in ("YELLOW", "RED"))
 
 
-async def bad_service(answer: Any) -> net_probes.ServiceResult:
+async def bad_service(answer: Any, limit: float = 5.0) -> net_probes.ServiceResult:
     app = web.Application()
     app.router.add_get("/health", answer)
     async with running(app) as runner, net_probes.http_session() as session:
         port = await listen(runner, "127.0.0.1", 0, what="test")
         target = Target("bad", f"http://127.0.0.1:{port}", "")
-        return await net_probes.ask_service(session, target)
+        return await net_probes.ask_service(session, target, limit)
 
 
 async def test_a_service_whose_clock_differs() -> None:
@@ -179,11 +181,7 @@ async def test_an_answer_that_makes_no_sense_is_an_answer(body: bytes) -> None:
     assert (found.status, found.version, found.clock_skew_s) == ("healthy", "", None)
 
 
-async def test_a_service_that_is_ill_and_one_that_is_silent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(net_probes, "HTTP_LIMIT", 0.2)
-
+async def test_a_service_that_is_ill_and_one_that_is_silent() -> None:
     async def ill(_: web.Request) -> web.Response:
         return web.Response(status=503)
 
@@ -192,7 +190,7 @@ async def test_a_service_that_is_ill_and_one_that_is_silent(
         return web.Response()
 
     assert (await bad_service(ill)).error == "status 503"
-    found = await bad_service(silent)
+    found = await bad_service(silent, 0.2)
     assert (found.status, found.error) == ("down", "no answer within 0.2 s")
 
 
@@ -203,11 +201,10 @@ async def test_a_dead_dns_costs_no_more_than_its_limit(monkeypatch: pytest.Monke
         time.sleep(3)
         raise OSError("gone")
 
-    monkeypatch.setattr(net_probes, "DNS_LIMIT", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", never)
     targets = of_deployment(Deployment(dmsg_discovery="http://a.test", conf="http://b.test"))
     async with asyncio.timeout(2):
-        found = await look(targets)
+        found = await look(targets, most=0.1)
     verdicts = {each.name: each for each in checks(found, targets)}
     assert verdicts["dns"].verdict.value == "RED"
     assert "no answer within 0.1 s" in verdicts["dns"].evidence
@@ -223,6 +220,34 @@ def test_names_are_asked_for_and_addresses_are_not() -> None:
         "http://[",
     ]
     assert net_probes.hosts_of(urls) == ["a.test", "b.test"]
+
+
+async def test_the_nat() -> None:
+    async with stun_server() as server:
+        found = await net_probes.ask_stun([server.url])
+    assert (found.nat_type, found.public_ip, found.udp) == ("Not behind a NAT", "127.0.0.1", True)
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        found = await net_probes.ask_stun([f"127.0.0.1:{silent.getsockname()[1]}"], 0.2)
+    assert "no answer within 0.2 s" in found.error
+
+
+@pytest.mark.parametrize(
+    ("nat", "verdict", "ways"),
+    [
+        (net_probes.NatResult("Full cone NAT", "192.0.2.9", True), "GREEN", ["sudph"]),
+        (net_probes.NatResult("Symmetric NAT", "192.0.2.9", True, True), "YELLOW", []),
+        (net_probes.NatResult("unknown", udp=False, error="no answer"), "YELLOW", []),
+        (net_probes.NatResult("unknown", "192.0.2.9", True), "GREEN", []),
+    ],
+)
+def test_what_a_nat_means(nat: net_probes.NatResult, verdict: str, ways: list[str]) -> None:
+    found = Found(["127.0.0.1"], nat, [], [], [])
+    targets = of_deployment(Deployment(stun_servers=("a:1",)))
+    (check,) = [each for each in checks(found, targets) if each.name == "nat"]
+    assert check.verdict.value == verdict
+    assert bool(check.fix) == (verdict == "YELLOW")
+    assert found.reachable_by == ways
 
 
 async def test_nobody_to_tell_the_nat() -> None:

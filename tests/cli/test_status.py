@@ -169,6 +169,7 @@ def test_what_is_only_so_is_not_wrong() -> None:
         part("transport stcpr", "running"),
         part("routing", "off", "no setup nodes"),
         part("dmsg", "starting"),
+        PartState("apps", "waiting", 1.0, "needs dmsg, which has not come up"),
     ]
     assert problems(snapshot(*parts, overview=overview)) == []
 

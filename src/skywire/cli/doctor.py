@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from skywire.cli.net_targets import Targets, of_config, of_deployment
 from skywire.cli.node import NodeAddress, node_options
 from skywire.cli.runtime import log_option, run
 from skywire.config.deployment import base_deployment
+from skywire.config.model import VisorConfig
 from skywire.config.values import HostPort
 from skywire.errors import InvalidValue
 from skywire.ports import VISOR_RPC
@@ -23,15 +25,16 @@ from skywire.ports import VISOR_RPC
 
 async def examine(node: NodeAddress, named: Path | None) -> list[Check]:
     """All checks at once."""
-    local = await asyncio.to_thread(Local, named if node.via is None else None)
+    local = await asyncio.to_thread(Local, named)  # with --via, only to know whom to ask
     config = None if local.file is None else local.file.config
     if node.via is None and config and config.cli_addr.port and node.rpc == HostPort(VISOR_RPC):
         node = node._replace(rpc=config.cli_addr)  # nobody said otherwise
     targets, unclear = _targets(local)
+    most = node.timeout or inf
     async with asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(doctor_visor.ask(node))
-        looking = tasks.create_task(netcheck.look(targets, setup_nodes=True))
-        comparing = tasks.create_task(_lists(targets, local))
+        looking = tasks.create_task(netcheck.look(targets, most=most, setup_nodes=True))
+        comparing = tasks.create_task(_lists(targets, None if node.via else config))
         asked = await asking
         own = asked.found.overview.local_pk if asked.found is not None else None
         entry = tasks.create_task(doctor_visor.entry(asked, targets, own))
@@ -39,7 +42,7 @@ async def examine(node: NodeAddress, named: Path | None) -> list[Check]:
         if node.via is None:
             runs = asked.found is not None
             here = await asyncio.to_thread(local.checks, visor_answers=runs)
-    process = local.process
+    process = local.process if node.via is None else None
     network = netcheck.checks(looking.result(), targets)
     if unclear:
         network = [Check("network", Verdict.SKIPPED, unclear)]
@@ -69,8 +72,7 @@ def _targets(local: Local) -> tuple[Targets, str]:
         return nobody, str(error)
 
 
-async def _lists(targets: Targets, local: Local) -> Check:
-    config = None if local.file is None else local.file.config
+async def _lists(targets: Targets, config: VisorConfig | None) -> Check:
     async with net_probes.http_session() as session:
         return await doctor_visor.lists(session, targets, config)
 

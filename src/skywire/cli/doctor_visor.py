@@ -19,7 +19,7 @@ from skywire.config.deployment import Deployment
 from skywire.config.model import VisorConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.discovery import Directory
-from skywire.errors import DialFailed, NotFound, SkywireError
+from skywire.errors import DialFailed, NotFound, Refused, SkywireError
 from skywire.visor import ops_node
 from skywire.visor.ops_state import DMSG, REACHABILITY, RPC
 
@@ -44,7 +44,11 @@ async def ask(node: NodeAddress) -> Asked:
     try:
         async with asyncio.timeout(limit), node.connect() as visor:
             found = await snapshot.take(visor)
-            return Asked(found, _flapping(await visor.call(ops_node.runtime_logs), time.time()))
+            try:
+                logs = await visor.call(ops_node.runtime_logs)
+            except Refused:  # by a visor of 2024
+                logs = ""
+            return Asked(found, _flapping(logs, time.time()))
     except DialFailed as error:
         return Asked(None, {}, str(error), listens=False)
     except (SkywireError, TimeoutError) as error:
@@ -90,6 +94,9 @@ def answers(asked: Asked, node: NodeAddress, config: VisorConfig | None, process
     if process:
         text = f"process {process} runs and does not answer at {node}: {asked.error}"
         return Check(name, Verdict.RED, text, f"see its log; end it with: kill {process}")
+    if config is not None and not config.cli_addr and node.via is None:
+        text = f"it cannot be asked: the config has no cli_addr, and nobody is at {node}"
+        return Check(name, Verdict.SKIPPED, text)
     if asked.listens:
         text = f"something is at {node} that does not answer as a visor does: {asked.error}"
         return Check(name, Verdict.RED, text, f"ss -ltnp sport = :{node.rpc.port}")

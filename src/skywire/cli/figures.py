@@ -52,8 +52,19 @@ _MEASURED: tuple[tuple[str, _Show], ...] = (
 _COUNTED: dict[str, _Show] = {"queued": size}
 
 
-def shown(key: str, value: float) -> str:
-    """A number as the value of `key`, whose end tells the unit."""
+_UNITS: dict[str, _Show] = {
+    "ns": lambda value: milliseconds(value / 1e6),
+    "ms": milliseconds,
+    "s": age,
+    "B/s": rate,
+    "B": size,
+}  # that a class names for a key whose end tells nothing
+
+
+def shown(key: str, value: float, unit: str = "") -> str:
+    """A number as the value of `key`, whose end tells the unit unless `unit` does."""
+    if unit:
+        return _UNITS[unit](value) if value or unit == "B" else _UNKNOWN
     if key in _COUNTED:
         return _COUNTED[key](value)
     for end, show in _MEASURED:

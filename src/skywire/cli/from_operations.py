@@ -4,8 +4,9 @@ Such a command calls the operation on the visor at `--rpc` and prints the answer
 one thing line by line, nothing as `OK`. A command that has to say more is written by hand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -47,7 +48,8 @@ def command_of(function: Callable[..., Any], show: Show | None = None) -> click.
     def call(as_json: bool, rpc: str, via: str, timeout: float, **given: Any) -> None:
         answer = node_of(rpc, via, timeout).ask(known.function, *build(given))
         result = "OK" if answer is None else to_json(answer)
-        text = done if answer is None else show(answer) if show is not None else shown(result)
+        usual = shown(result, _units(known.answer)) if show is None else ""
+        text = done if answer is None else usual if show is None else show(answer)
         output.emit(result, as_json=as_json, text=text)
 
     shape = str if known.answer is None else known.answer
@@ -60,28 +62,40 @@ def command_of(function: Callable[..., Any], show: Show | None = None) -> click.
     )
 
 
-def shown(result: Any) -> "str | output.Table | output.Facts":
+def _units(answer: Any) -> Mapping[str, str]:
+    """Of the numbers in an answer, by key, as its class names them in UNITS."""
+    kind = _bare(answer)
+    if get_origin(kind) is list:
+        return _units(get_args(kind)[0])
+    found: Mapping[str, str] = getattr(kind, "UNITS", {})
+    return found
+
+
+def shown(
+    result: Any, units: Mapping[str, str] | None = None
+) -> "str | output.Table | output.Facts":
     """The usual look of a result that is plain JSON."""
+    units = units or {}
     if result == []:
         return "none"
     if isinstance(result, list):
         if not all(isinstance(row, dict) for row in result):
             return "\n".join(map(str, result))
         columns = list(dict.fromkeys(key for row in result for key in row))
-        rows = [[_short(row.get(key), key) for key in columns] for row in result]
+        rows = [[_short(row.get(key), key, units) for key in columns] for row in result]
         return output.Table([figures.heading(key) for key in columns], rows) if rows else ""
     if isinstance(result, dict):
-        facts = [(figures.heading(key), _short(value, key)) for key, value in result.items()]
+        facts = [(figures.heading(key), _short(value, key, units)) for key, value in result.items()]
         return output.Facts(facts)
     return _short(result)
 
 
-def _short(value: Any, key: str = "") -> str:
+def _short(value: Any, key: str = "", units: Mapping[str, str] = MappingProxyType({})) -> str:
     """`key`, whose value it is, tells the unit of a number."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return figures.shown(key, value)
+        return figures.shown(key, value, units.get(key, ""))
     if isinstance(value, dict):
         return " ".join(f"{name}={_short(part, name)}" for name, part in value.items())
     if isinstance(value, list):

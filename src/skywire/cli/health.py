@@ -22,6 +22,7 @@ from skywire.visor.types import ERRORED
 _HYPERVISOR = "hypervisor "  # begins the name of a link's part
 _UNHEALTHY = "unhealthy"
 DISK_FULL = 98.0  # percent
+GRACE = 10.0  # seconds a part may wait for another one
 _DETAILS = "skywire doctor"
 
 
@@ -130,6 +131,8 @@ def problems(found: Snapshot) -> list[Check]:
 def _failing_parts(found: Snapshot) -> Iterator[Check]:
     for name, part in (found.parts or {}).items():
         if part.state not in (FAILED, WAITING) or _is_natural(found, name):
+            continue
+        if part.state == WAITING and part.age_s < GRACE:
             continue
         verdict = Verdict.RED if name in (DMSG, RPC, REACHABILITY) else Verdict.YELLOW
         evidence = f"{part.reason}; for {figures.age(part.age_s)}"

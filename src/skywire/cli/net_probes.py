@@ -109,8 +109,8 @@ def reason(error: BaseException, limit: float) -> str:
 # Names
 
 
-async def lookup(host: str, port: int = 0) -> list[tuple[int, str]]:
-    """Family and address. Raises OSError; TimeoutError after `DNS_LIMIT`."""
+async def lookup(host: str, port: int = 0, limit: float = DNS_LIMIT) -> list[tuple[int, str]]:
+    """Family and address. Raises OSError; TimeoutError after `limit` seconds."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Any] = loop.create_future()
 
@@ -133,7 +133,7 @@ async def lookup(host: str, port: int = 0) -> list[tuple[int, str]]:
             loop.call_soon_threadsafe(done, result, failed)
 
     threading.Thread(target=work, daemon=True, name=f"dns {host}").start()
-    async with asyncio.timeout(DNS_LIMIT):
+    async with asyncio.timeout(limit):
         rows = await found
     return list(dict.fromkeys((int(row[0]), str(row[4][0])) for row in rows))
 
@@ -184,12 +184,12 @@ def _is_address(host: str) -> bool:
     return True
 
 
-async def resolve(host: str) -> NameResult:
+async def resolve(host: str, limit: float = DNS_LIMIT) -> NameResult:
     begin = time.monotonic()
     try:
-        rows = await lookup(host)
+        rows = await lookup(host, limit=limit)
     except (OSError, TimeoutError) as error:
-        return NameResult(host, [], _ms(begin), reason(error, DNS_LIMIT))
+        return NameResult(host, [], _ms(begin), reason(error, limit))
     return NameResult(host, [address for _, address in rows], _ms(begin))
 
 
@@ -206,15 +206,17 @@ async def http_session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def ask_service(session: aiohttp.ClientSession, target: Target) -> ServiceResult:
+async def ask_service(
+    session: aiohttp.ClientSession, target: Target, limit: float = HTTP_LIMIT
+) -> ServiceResult:
     """Over HTTP."""
-    return await _health(session, target, target.url, "http", HTTP_LIMIT)
+    return await _health(session, target, target.url, "http", limit)
 
 
-async def ask_twin(client: DmsgClient, target: Target) -> ServiceResult:
+async def ask_twin(client: DmsgClient, target: Target, limit: float = DMSG_LIMIT) -> ServiceResult:
     """Over dmsg."""
     async with dmsg_session(client.dial, keep_alive=False) as session:
-        return await _health(session, target, target.twin, "dmsg", DMSG_LIMIT)
+        return await _health(session, target, target.twin, "dmsg", limit)
 
 
 async def _health(
@@ -277,15 +279,17 @@ def discovery_client(url: str) -> DiscoveryClient:
     return DiscoveryClient(url, connector=connector, timeout=HTTP_LIMIT, attempts=1)
 
 
-async def listed_servers(discovery: Directory | None) -> tuple[list[Entry], str]:
+async def listed_servers(
+    discovery: Directory | None, limit: float = HTTP_LIMIT
+) -> tuple[list[Entry], str]:
     """What the discovery lists, and why not."""
     if discovery is None:
         return [], "there is none over HTTP"
     try:
-        async with asyncio.timeout(HTTP_LIMIT):
+        async with asyncio.timeout(limit):
             return await discovery.all_servers(), ""
     except (SkywireError, TimeoutError) as error:
-        return [], reason(error, HTTP_LIMIT)
+        return [], reason(error, limit)
 
 
 class Unseen(StaticDirectory):
@@ -307,7 +311,9 @@ def unseen_client(known: Sequence[Entry], discovery: Directory | None) -> DmsgCl
     return DmsgClient(*generate.key_pair(), Unseen(known, discovery))
 
 
-async def ask_server(client: DmsgClient, server: Entry) -> ServerResult:
+async def ask_server(
+    client: DmsgClient, server: Entry, limit: float = SERVER_LIMIT
+) -> ServerResult:
     """TCP, then a session that proves the server's key."""
     address = "" if server.server is None else server.server.address
     key = str(server.static)
@@ -315,7 +321,7 @@ async def ask_server(client: DmsgClient, server: Entry) -> ServerResult:
     try:
         host, port = split_host_port(address)
         begin = time.monotonic()
-        async with asyncio.timeout(SERVER_LIMIT):
+        async with asyncio.timeout(limit):
             _, writer = await asyncio.open_connection(host, port)
             tcp = _ms(begin)
             writer.transport.abort()
@@ -323,18 +329,18 @@ async def ask_server(client: DmsgClient, server: Entry) -> ServerResult:
             seen = await client.look_up_ip(server.static)
             session = _ms(begin)
     except (SkywireError, OSError, TimeoutError) as error:
-        return ServerResult(key, address, tcp, session, error=reason(error, SERVER_LIMIT))
+        return ServerResult(key, address, tcp, session, error=reason(error, limit))
     return ServerResult(key, address, tcp, session, seen[:MAX_TEXT])
 
 
-async def ask_peer(client: DmsgClient, pk: PubKey, port: int = DMSG_SETUP_NODE) -> PeerResult:
+async def ask_setup_node(client: DmsgClient, pk: PubKey, limit: float = DMSG_LIMIT) -> PeerResult:
     """A stream to it, and no word on it."""
     begin = time.monotonic()
     try:
-        async with asyncio.timeout(DMSG_LIMIT):
-            stream = await client.dial(pk, port)
+        async with asyncio.timeout(limit):
+            stream = await client.dial(pk, DMSG_SETUP_NODE)
     except (SkywireError, TimeoutError) as error:
-        return PeerResult(str(pk), error=reason(error, DMSG_LIMIT))
+        return PeerResult(str(pk), error=reason(error, limit))
     stream.abort()
     return PeerResult(str(pk), _ms(begin))
 
@@ -342,14 +348,14 @@ async def ask_peer(client: DmsgClient, pk: PubKey, port: int = DMSG_SETUP_NODE) 
 # NAT
 
 
-async def ask_stun(servers: Sequence[str]) -> NatResult:
+async def ask_stun(servers: Sequence[str], limit: float = STUN_LIMIT) -> NatResult:
     if not servers:
         return NatResult("unknown", error="no STUN server is named")
     try:
-        async with asyncio.timeout(STUN_LIMIT):
+        async with asyncio.timeout(limit):
             nat = await discover_nat(servers)
     except TimeoutError as error:
-        return NatResult("unknown", error=reason(error, STUN_LIMIT))
+        return NatResult("unknown", error=reason(error, limit))
     public = nat.public[0] if nat.public else ""
     if nat.type.is_known:
         return NatResult(nat.type.value, public, True, nat.type.is_symmetric)

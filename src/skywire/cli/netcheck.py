@@ -2,10 +2,11 @@
 
 import asyncio
 import statistics
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -25,7 +26,6 @@ from skywire.platform.addresses import local_addresses, public_address
 from skywire.wire.entry import Entry
 
 SKEW_YELLOW, SKEW_RED = 2.0, 5.0  # seconds; a discovery refuses entries 5 s in the future
-_PATIENCE = 1.0  # seconds a client may take to end
 
 _Answer = TypeVar("_Answer")
 
@@ -74,13 +74,21 @@ class Found(msgspec.Struct):
         return ways
 
 
-class Progress:
-    """Counts answers, for `progress`."""
+class Asking:
+    """Asks questions at the same time, none longer than `most` seconds; counts the answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, most: float) -> None:
+        self._tasks = tasks
+        self._most = most
         self._asked = self._answered = 0
 
-    async def of(self, question: Awaitable[_Answer]) -> _Answer:
+    def limit(self, usual: float) -> float:
+        return min(usual, self._most)
+
+    def ask(self, question: Coroutine[Any, Any, _Answer]) -> "asyncio.Task[_Answer]":
+        return self._tasks.create_task(self.count(question))
+
+    async def count(self, question: Coroutine[Any, Any, _Answer]) -> _Answer:
         self._asked += 1
         try:
             return await question
@@ -91,71 +99,72 @@ class Progress:
         return f"asking the network: {self._answered} of {self._asked} answered"
 
 
-async def look(targets: Targets, *, setup_nodes: bool = False) -> Found:
+async def look(targets: Targets, *, most: float = inf, setup_nodes: bool = False) -> Found:
     """Ask everything at once; takes as long as the slowest, which has a deadline."""
-    answers = Progress()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(progress(lambda: str(answers)))
         session = await stack.enter_async_context(net_probes.http_session())
         discovery: Directory | None = None
         if targets.service(DISCOVERY).url:
             client = net_probes.discovery_client(targets.service(DISCOVERY).url)
             discovery = await stack.enter_async_context(client)
-        names = net_probes.hosts_of(
-            [*(one.url for one in targets.services), *targets.stun_servers]
-        )  # fmt: skip
+        urls = [*(one.url for one in targets.services), *targets.stun_servers]
         async with asyncio.TaskGroup() as tasks:
-            resolved = [tasks.create_task(answers.of(net_probes.resolve(one))) for one in names]
-            nat = tasks.create_task(answers.of(net_probes.ask_stun(targets.stun_servers)))
+            asking = Asking(tasks, most)
+            dns, http = asking.limit(net_probes.DNS_LIMIT), asking.limit(net_probes.HTTP_LIMIT)
+            stun = asking.limit(net_probes.STUN_LIMIT)
+            names = [asking.ask(net_probes.resolve(one, dns)) for one in net_probes.hosts_of(urls)]
+            nat = asking.ask(net_probes.ask_stun(targets.stun_servers, stun))
             over_http = [
-                tasks.create_task(answers.of(net_probes.ask_service(session, one)))
+                asking.ask(net_probes.ask_service(session, one, http))
                 for one in targets.services
                 if one.url
             ]
-            on_dmsg = tasks.create_task(_dmsg(targets, discovery, answers, setup_nodes=setup_nodes))
-            addresses = await asyncio.to_thread(local_addresses)
-    servers, twins, peers, error = on_dmsg.result()
+            async with progress(lambda: str(asking)):
+                addresses = await asyncio.to_thread(local_addresses)
+                on_dmsg = await _dmsg(targets, discovery, asking, setup_nodes=setup_nodes)
+                await asyncio.wait([nat, *over_http, *names])
     return Found(
         addresses=addresses,
         nat=nat.result(),
-        names=[one.result() for one in resolved],
-        services=[*(one.result() for one in over_http), *twins],
-        servers=servers,
-        servers_error=error,
-        setup_nodes=peers,
+        names=[one.result() for one in names],
+        services=[*(one.result() for one in over_http), *on_dmsg.twins],
+        servers=on_dmsg.servers,
+        servers_error=on_dmsg.error,
+        setup_nodes=on_dmsg.setup_nodes,
     )
 
 
+class _OnDmsg(NamedTuple):
+    servers: list[ServerResult]
+    twins: list[ServiceResult]
+    setup_nodes: list[net_probes.PeerResult]
+    error: str  # why the discovery did not list servers
+
+
 async def _dmsg(
-    targets: Targets, discovery: Directory | None, answers: Progress, *, setup_nodes: bool
-) -> tuple[list[ServerResult], list[ServiceResult], list[net_probes.PeerResult], str]:
-    listed, error = await answers.of(net_probes.listed_servers(discovery))
+    targets: Targets, discovery: Directory | None, asking: Asking, *, setup_nodes: bool
+) -> _OnDmsg:
+    http = asking.limit(net_probes.HTTP_LIMIT)
+    listed, error = await asking.count(net_probes.listed_servers(discovery, http))
     known: dict[PubKey, Entry] = {one.static: one for one in [*targets.servers, *listed]}
     servers = list(known.values())[-net_probes.MAX_SERVERS :]
     if not servers:
-        return [], [], [], error
+        return _OnDmsg([], [], [], error)
     twins = {one.twin_key: one for one in targets.services if one.twin_key is not None}
     seeds = delegate_to_all([key for key in twins if key], servers)
-    async with (
-        net_probes.unseen_client(seeds, discovery) as client,
-        asyncio.TaskGroup() as tasks,
-    ):
-        tried = [
-            tasks.create_task(answers.of(net_probes.ask_server(client, one))) for one in servers
-        ]
-        asked = [
-            tasks.create_task(answers.of(net_probes.ask_twin(client, one)))
-            for one in twins.values()
-        ]
-        peers = [
-            tasks.create_task(answers.of(net_probes.ask_peer(client, one)))
+    tcp, dmsg = asking.limit(net_probes.SERVER_LIMIT), asking.limit(net_probes.DMSG_LIMIT)
+    async with net_probes.unseen_client(seeds, discovery) as client:
+        tried = [asking.ask(net_probes.ask_server(client, one, tcp)) for one in servers]
+        asked = [asking.ask(net_probes.ask_twin(client, one, dmsg)) for one in twins.values()]
+        nodes = [
+            asking.ask(net_probes.ask_setup_node(client, one, dmsg))
             for one in (targets.setup_nodes if setup_nodes else ())
         ]
-        await asyncio.wait([*tried, *asked, *peers])
-    return (
+        await asyncio.wait([*tried, *asked, *nodes])
+    return _OnDmsg(
         [one.result() for one in tried],
         [one.result() for one in asked],
-        [one.result() for one in peers],
+        [one.result() for one in nodes],
         error,
     )
 
@@ -358,9 +367,16 @@ def targets_of(file: Path | None, name: str) -> Targets:
     "--deployment", "name", type=click.Choice([PRODUCTION, TEST]), default=None,
     help="Ask this public deployment, not what the config names.",
 )  # fmt: skip
+@click.option(
+    "--timeout",
+    "most",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Wait for no answer longer. Default: 5 to 20 s, by what is asked.",
+)
 @log_option("error")
 @output.json_option(shape=SHAPE)
-def netcheck(file: Path | None, name: str | None, as_json: bool) -> int:
+def netcheck(file: Path | None, name: str | None, most: float | None, as_json: bool) -> int:
     """Check the network: own address, NAT, DNS, clock, each service and dmsg server.
 
     It asks what the config names, or production where there is no config; a visor need not run.
@@ -371,7 +387,7 @@ def netcheck(file: Path | None, name: str | None, as_json: bool) -> int:
     The exit code is 1 when a check is RED.
     """
     targets = targets_of(file, name or "")
-    found = run(look(targets))
+    found = run(look(targets, most=most or inf))
     result = to_json(found, targets)
     output.emit(result, as_json=as_json, text=_text(found, targets))
     return output.EXIT_FAILURE if result["verdict"] == Verdict.RED.value else 0

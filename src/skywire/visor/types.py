@@ -255,6 +255,8 @@ class DmsgStats:
 
 @dataclass(slots=True)
 class DmsgServer:
+    UNITS: ClassVar[dict[str, str]] = {"latency": "ns"}
+
     pk: Annotated[PubKey, Go("PK", PUBKEY)] = NULL_KEY
     latency: Annotated[int, Go("Latency", DURATION)] = 0
 

@@ -36,6 +36,14 @@ class ConnectionSummary:
 
     OMIT_EMPTY: ClassVar[frozenset[str]] = frozenset({"connection_duration"})
     DIVIDED: ClassVar[dict[str, int]] = {"latency": 1_000_000}
+    UNITS: ClassVar[dict[str, str]] = {
+        "latency": "ms",
+        "upload_speed": "B/s",
+        "download_speed": "B/s",
+        "bandwidth_sent": "B",
+        "bandwidth_received": "B",
+        "connection_duration": "s",
+    }
 
     is_alive: Annotated[bool, Go("IsAlive", BOOL)] = False
     latency: Annotated[int, Go("Latency", DURATION)] = 0
