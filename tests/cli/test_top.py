@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -173,6 +176,66 @@ async def test_one_that_never_answers_is_marked(monkeypatch: pytest.MonkeyPatch)
         await until(lambda: app.lost)
         assert "no answer within 0.2 s" in app.lost
     await silent.close()
+
+
+@asynccontextmanager
+async def in_a_terminal(
+    *words: str, rows: int = 24, columns: int = 80
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """The command in a process and a terminal of its own, and our end of that."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (rows, columns))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "skywire", *words),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm-256color"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(ours)
+
+
+def reading(terminal: int) -> tuple[bytearray, asyncio.AbstractEventLoop]:
+    """What appears there, as it comes."""
+    seen, loop = bytearray(), asyncio.get_running_loop()
+
+    def read() -> None:
+        try:
+            seen.extend(os.read(terminal, 65536))
+        except OSError:  # the program has ended
+            loop.remove_reader(terminal)
+
+    loop.add_reader(terminal, read)
+    return seen, loop
+
+
+@pytest.mark.parametrize("end", ["q", "ctrl-c", "SIGTERM"])
+async def test_in_a_real_terminal(tmp_path: Path, end: str) -> None:
+    async with two_nodes(tmp_path) as (_, node, other):
+        words = ("top", "--rpc", node.fact("rpc", "rpc"), "-d", "0.2")
+        async with in_a_terminal(*words) as (process, terminal):
+            seen, loop = reading(terminal)
+            await until(lambda: str(other.pk)[:8].encode() in seen)
+            assert str(other.pk).encode() not in seen
+            termios.tcsetwinsize(terminal, (40, 170))
+            process.send_signal(signal.SIGWINCH)
+            await until(lambda: str(other.pk).encode() in seen)
+            if end == "SIGTERM":
+                process.send_signal(signal.SIGTERM)
+            else:
+                os.write(terminal, b"q" if end == "q" else b"\x03")
+            async with asyncio.timeout(SOON):
+                assert await process.wait() == 0
+            await until(lambda: b"\x1b[?1049l" in seen)  # the screen is as it was before
+            loop.remove_reader(terminal)
 
 
 async def test_one_snapshot(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The live view of `skywire top`, with textual: three lines, one table at a time."""
 
 import asyncio
+import signal
 import time
 from typing import Any, ClassVar
 
@@ -38,6 +39,7 @@ class TopApp(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "end"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("p", "pause", "pause"),
         Binding("s", "sort", "sort"),
         Binding("r", "reverse", "turn round"),
@@ -67,6 +69,8 @@ class TopApp(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
+        if not self.is_headless:  # the terminal is left as it was
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.query_one(DataTable).focus()
         self._tell()
         self.set_interval(1.0, self._tell)
