@@ -10,6 +10,7 @@ from aiohttp import web
 
 from skywire.hypervisor import accounts, api, audit
 from skywire.hypervisor.audit_log import details_text
+from skywire.hypervisor.visor_routes import visor_routes
 from skywire.stores.audit import Entry
 from tests.hypervisor.harness import ACCOUNT, OWN, PASSWORD, hypervisor, log_in
 from tests.hypervisor.test_accounts import error
@@ -133,7 +134,7 @@ async def test_a_full_disk_stops_no_change(
 def test_every_route_that_changes_something_has_an_action(tmp_path: Path) -> None:
     changing = [
         route
-        for route in [*api.routes, *api.visor_routes(), *accounts.routes]
+        for route in [*api.routes, *visor_routes(), *accounts.routes]
         if isinstance(route, web.RouteDef) and route.method not in ("GET", "HEAD", "*")
     ]
     assert len(changing) > 15

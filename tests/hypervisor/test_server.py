@@ -12,7 +12,7 @@ from yarl import URL
 from skywire import __version__
 from skywire.config.values import HostPort
 from skywire.errors import Conflict, InvalidValue
-from skywire.hypervisor import api, call, csrf
+from skywire.hypervisor import call, csrf, visor_routes
 from skywire.hypervisor.server import serving
 from skywire.testing.wait import eventually
 from tests.hypervisor.harness import OWN, FakeVisor, hypervisor, key, log_in
@@ -118,7 +118,7 @@ async def test_a_silent_visor_gives_a_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call, "CALL_LIMIT", 0.05)
-    monkeypatch.setattr(api, "HEALTH_LIMIT", 0.05)
+    monkeypatch.setattr(visor_routes, "HEALTH_LIMIT", 0.05)
     async with hypervisor(tmp_path, auth=False) as (client, network, context):
         await network.raw(A)
         await eventually(lambda: A in context.visors._known)

@@ -1,26 +1,15 @@
 """The API about the hypervisor and its visors, and the pages. Source: hypervisor.md §4."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
 from skywire import __version__, ui
-from skywire.errors import LocalProtocolError, SkywireError
-from skywire.http.app import Handler
-from skywire.hypervisor import apps, audit, settings, skynet
 from skywire.hypervisor.answers import answer
-from skywire.hypervisor.call import call, visor_key
+from skywire.hypervisor.call import visor_key
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.guard import SESSION, public
-from skywire.hypervisor.proxied import ProxiedVisor
 from skywire.hypervisor.tree import summaries_by_hypervisor
-from skywire.operations import Operation, operations
-from skywire.visor import ops_info
-from skywire.visor.types import to_json
-
-HEALTH_LIMIT = 5.0
 
 routes = web.RouteTableDef()
 
@@ -119,62 +108,3 @@ async def terminal(request: web.Request) -> web.StreamResponse:
 @public
 async def index(_: web.Request) -> web.StreamResponse:
     return ui.page("index.html")
-
-
-def visor_routes() -> list[web.RouteDef]:
-    """One for each operation with an HTTP form, and those for several at once."""
-    found = []
-    for known in operations():
-        if known.http is not None:
-            handler = ADAPTERS.get(known.function, _plain)(known)
-            audit.change(known.name.replace("_", " "))(handler)
-            found.append(web.route(known.http.method, f"/api{known.http.path}", handler))
-    return [*found, *apps.MORE, *skynet.MORE]
-
-
-def _plain(known: Operation) -> Handler:
-    """The answer as it is, of an operation that takes nothing."""
-    if known.request is not None:
-        raise LocalProtocolError(f"operation {known.name}: say how its request comes over HTTP")
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        return answer(request, to_json(await call(request, known)))
-
-    return handler
-
-
-def _summary(known: Operation) -> Handler:
-    """The visor's summary, with what the hypervisor knows about it."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        registry, pk = request.app[CONTEXT].visors, visor_key(request)
-        if isinstance(await registry.reach(pk), ProxiedVisor):
-            return answer(request, to_json(await call(request, known)))
-        return answer(request, await registry.summary(pk))
-
-    return handler
-
-
-def _health(known: Operation) -> Handler:
-    """The status of the visor is inside; the request itself succeeds, unless there is no answer."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        await request.app[CONTEXT].visors.reach(visor_key(request))
-        try:
-            health = await call(request, known, limit=HEALTH_LIMIT)
-        except TimeoutError:
-            return answer(request, {"status": 408, "services_health": ""}, status=408)
-        except SkywireError:
-            return answer(request, {"status": 500, "services_health": ""})
-        return answer(request, {"status": 200} | to_json(health))
-
-    return handler
-
-
-ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
-    ops_info.summary: _summary,
-    ops_info.health: _health,
-    **apps.ADAPTERS,
-    **settings.ADAPTERS,
-    **skynet.ADAPTERS,
-}

@@ -1,7 +1,6 @@
 """The apps of a visor over HTTP. Source: hypervisor.md §4.3."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from skywire.hypervisor import audit
 from skywire.hypervisor.answers import MALFORMED, answer, read_body
 from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.forms import Adapter, by_body, form
 from skywire.operations import Operation
 from skywire.visor import ops_apps
 from skywire.visor.times import go_time
@@ -21,6 +21,7 @@ from skywire.visor.types import AppState, to_json
 from skywire.visor.types_apps import (
     RUNNING,
     STARTING,
+    AddApp,
     LogsRequest,
     SetAll,
     SetAutoStart,
@@ -54,8 +55,25 @@ class Change(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def one_app(known: Operation) -> Handler:
+    @form(answer=AppState)
     async def handler(request: web.Request) -> web.StreamResponse:
         return answer(request, to_json(await _state(request)))
+
+    return handler
+
+
+class NewApp(msgspec.Struct, forbid_unknown_fields=True):
+    """`binary` is a program in the visor's bin_path."""
+
+    name: str
+    binary: str
+
+
+def remove_app(known: Operation) -> Handler:
+    @form()
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await call(request, known, (await _state(request)).app_config.name)
+        return answer(request, {})
 
     return handler
 
@@ -73,6 +91,7 @@ async def _state(request: web.Request) -> AppState:
 def of_running(known: Operation) -> Handler:
     """Of an app that runs; else 500, as in Go."""
 
+    @form(answer=known.answer)
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             found = await call(request, known, (await _state(request)).app_config.name)
@@ -85,6 +104,7 @@ def of_running(known: Operation) -> Handler:
     return handler
 
 
+@form(query={"since": "RFC 3339; lines after that moment"})
 async def logs(request: web.Request) -> web.StreamResponse:
     """Lines since a moment, all without one."""
     name = (await _state(request)).app_config.name
@@ -99,6 +119,7 @@ async def logs(request: web.Request) -> web.StreamResponse:
 
 
 @audit.change("change app")
+@form(body=Change, answer=AppState)
 async def change(request: web.Request) -> web.StreamResponse:
     """Change settings, then start or stop: one that runs starts anew with other settings."""
     body = await read_body(request, Change)
@@ -159,8 +180,10 @@ MORE = [
     web.put("/api/visors/{pk}/apps/{app}", change),
     web.get("/api/visors/{pk}/apps/{app}/logs", logs),
 ]
-ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
+ADAPTERS: dict[Any, Adapter] = {
+    ops_apps.add_app: by_body(NewApp, lambda body: AddApp(body.name, body.binary)),
     ops_apps.app: one_app,
+    ops_apps.remove_app: remove_app,
     ops_apps.app_stats: of_running,
     ops_apps.app_connections: of_running,
 }

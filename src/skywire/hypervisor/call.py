@@ -7,16 +7,20 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import InvalidValue, Refused, SkywireError
+from skywire.errors import InvalidValue, NotSupported, Refused, SkywireError
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.visors import Visors
 from skywire.operations import Operation, operation_of
 
 CALL_LIMIT = 15.0  # seconds for a visor to answer one call
+NO_METHOD = "rpc: can't find method"  # of an older visor: what is asked is not known there
 _Answer = TypeVar("_Answer")
 
 
 def visor_key(request: web.Request) -> PubKey:
+    """Of the path; our own, when the path has none. Raises InvalidValue."""
+    if "pk" not in request.match_info:
+        return request.app[CONTEXT].own
     try:
         return PubKey.parse(request.match_info["pk"])
     except InvalidValue:
@@ -47,6 +51,8 @@ async def ask(
     except TimeoutError:
         raise TimeoutError(f"remote visor {pk} did not respond within {limit:g}s") from None
     except Refused as error:  # the visor's own text, passed on as Go does
+        if str(error.reason).startswith(NO_METHOD):
+            raise NotSupported(str(error.reason)) from error
         raise SkywireError(error.reason) from error
 
 

@@ -19,7 +19,10 @@ from skywire.hypervisor.sessions import COOKIE, Session
 from skywire.pty.web_frames import same_origin
 
 READING = {"GET", "HEAD", "OPTIONS"}
-VISOR_PATHS = ("/api/visors/", "/api/bulk", "/api/labels")
+VISOR_PATHS = "/api/visors/"
+WITHOUT_TOKEN = {  # as in Go
+    f"/api/{word}" for word in ("create-account", "login", "logout", "change-password")
+}
 SESSION = web.RequestKey("SESSION", Session)
 
 HEADERS = {
@@ -92,8 +95,9 @@ async def check_login(request: web.Request, handler: Handler) -> web.StreamRespo
 @web.middleware
 async def check_csrf(request: web.Request, handler: Handler) -> web.StreamResponse:
     csrf = request.app[CONTEXT].csrf
-    names_visor = "pk" in request.match_info or request.path.startswith(VISOR_PATHS)
-    if csrf is not None and names_visor and request.method not in READING:
+    exists = request.match_info.http_exception is None or request.path.startswith(VISOR_PATHS)
+    wanted = exists and request.path not in WITHOUT_TOKEN and request.method not in READING
+    if csrf is not None and wanted:
         csrf.check(request.headers.get(HEADER), request.method)
     return await handler(request)
 

@@ -21,6 +21,7 @@ from skywire.hypervisor.guard import (
     check_login,
     check_origin,
 )
+from skywire.hypervisor.visor_routes import visor_routes
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def build_app(context: Context) -> web.Application:
     app.add_routes(bulk.routes)
     app.add_routes(events.routes)
     app.add_routes(fleet_api.routes)
-    app.add_routes(api.visor_routes())
+    app.add_routes(visor_routes())
     if context.config.enable_auth:
         app.add_routes(accounts.routes)
     ui.add_static(app.router)

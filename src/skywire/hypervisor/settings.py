@@ -1,6 +1,5 @@
-"""Settings of a visor over HTTP. Source: hypervisor.md §4.3."""
+"""Settings of a visor over HTTP, and its process. Source: hypervisor.md §4.3."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -8,12 +7,17 @@ from aiohttp import web
 from msgspec import Meta
 
 from skywire.config.values import Duration
-from skywire.errors import InvalidValue, SkywireError
+from skywire.errors import InvalidValue
 from skywire.http.app import Handler
+from skywire.hypervisor import audit
 from skywire.hypervisor.answers import answer, read_body
-from skywire.hypervisor.call import call
+from skywire.hypervisor.call import call, call_function
+from skywire.hypervisor.forms import Adapter, by_body, form, plain, raw, told
 from skywire.operations import Operation
-from skywire.visor import ops_node, ops_reward, ops_routes, ops_transports
+from skywire.visor import ops_node, ops_program, ops_reward, ops_routes, ops_transports
+from skywire.visor.ops_routes import RouterSettings
+
+NANOSECONDS = 1_000_000_000
 
 
 class MinHops(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,37 +35,23 @@ class Reward(msgspec.Struct, forbid_unknown_fields=True):
 class LogRotation(msgspec.Struct, forbid_unknown_fields=True):
     log_rotation_interval: str | int = 0  # a duration's text, or nanoseconds
 
-
-def set_min_hops(known: Operation) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        body = await read_body(request, MinHops)
-        await call(request, known, body.min_hops)
-        return answer(request, {})
-
-    return handler
-
-
-def set_public_autoconnect(known: Operation) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        body = await read_body(request, PublicAutoconnect)
-        await call(request, known, body.public_autoconnect)
-        return answer(request, {})
-
-    return handler
-
-
-def set_reward(known: Operation) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        body = await read_body(request, Reward)
+    def nanoseconds(self) -> int:
         try:
-            return answer(request, await call(request, known, body.reward_address))
-        except SkywireError as error:
-            raise SkywireError(str(error)) from error  # 500, whatever it was
+            interval = Duration.parse(self.log_rotation_interval)
+        except InvalidValue as error:
+            raise InvalidValue(f"log_rotation_interval: {error}") from error
+        return round(interval * NANOSECONDS)
 
-    return handler
+
+class RouterBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is not there stays as it is."""
+
+    min_hops: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
+    calculate_routes: bool | None = None
 
 
 def log_rotation(known: Operation) -> Handler:
+    @form(answer=str)
     async def handler(request: web.Request) -> web.StreamResponse:
         nanoseconds = await call(request, known)
         return answer(request, str(Duration.parse(nanoseconds)))
@@ -69,41 +59,31 @@ def log_rotation(known: Operation) -> Handler:
     return handler
 
 
-def set_log_rotation(known: Operation) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        body = await read_body(request, LogRotation)
-        try:
-            interval = Duration.parse(body.log_rotation_interval)
-        except InvalidValue as error:
-            raise InvalidValue(f"log_rotation_interval: {error}") from error
-        await call(request, known, round(interval * 1e9))
-        return answer(request, {})
-
-    return handler
-
-
-def shutdown(known: Operation) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        await call(request, known)
-        return answer(request, True)
-
-    return handler
+@audit.change("set router settings")
+@form(body=RouterBody, answer=RouterSettings)
+async def set_router_settings(request: web.Request) -> web.StreamResponse:
+    """Change how the visor chooses its routes."""
+    body = await read_body(request, RouterBody)
+    if body.min_hops is not None:
+        await call_function(request, ops_routes.set_min_hops, body.min_hops)
+    if body.calculate_routes is not None:
+        await call_function(request, ops_routes.set_calculate_routes, body.calculate_routes)
+    return told(request, await call_function(request, ops_routes.router_settings))
 
 
-def delete_reward(known: Operation) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        await call(request, known)
-        return answer(request, {})
-
-    return handler
-
-
-ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
-    ops_routes.set_min_hops: set_min_hops,
-    ops_transports.set_public_autoconnect: set_public_autoconnect,
-    ops_reward.set_reward_address: set_reward,
-    ops_reward.delete_reward_address: delete_reward,
+ADAPTERS: dict[Any, Adapter] = {
+    ops_routes.set_min_hops: by_body(MinHops, lambda body: body.min_hops),
+    ops_transports.set_public_autoconnect: by_body(
+        PublicAutoconnect, lambda body: body.public_autoconnect
+    ),
+    ops_reward.set_reward_address: by_body(
+        Reward, lambda body: body.reward_address, always_500=True
+    ),
+    ops_reward.delete_reward_address: plain(),
     ops_node.log_rotation_interval: log_rotation,
-    ops_node.set_log_rotation_interval: set_log_rotation,
-    ops_node.shutdown: shutdown,
+    ops_node.set_log_rotation_interval: by_body(LogRotation, LogRotation.nanoseconds),
+    ops_node.reload: plain(True),
+    ops_node.shutdown: plain(True),
+    ops_program.runtime_config: raw({}, lambda _: ()),
 }
+MORE = [web.put("/api/visors/{pk}/router-settings", set_router_settings)]

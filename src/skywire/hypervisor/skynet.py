@@ -19,6 +19,7 @@ from skywire.hypervisor import audit
 from skywire.hypervisor.answers import MALFORMED, answer, flag, read_body, read_list
 from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.forms import Adapter, form
 from skywire.hypervisor.rule_body import RuleBody
 from skywire.operations import Operation
 from skywire.visor import ops_info, ops_routes, ops_transports, shown
@@ -36,6 +37,12 @@ ADD_LIMIT = 25.0  # seconds for a transport to come up
 ADD_TIMEOUT = 30_000_000_000  # ns, what we ask for
 MAX_FILTERS = 64  # of a query
 MAX_DELETED = 1000  # by one request
+TRANSPORTS = {
+    "type": "only this type; several times for several",
+    "pk": "only to this visor; likewise",
+    "logs": "false: without the traffic",
+}
+RULES = {"summary": "whether to show what is in the rule"}
 
 
 class NewTransport(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,6 +59,7 @@ class Persistent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def transports(known: Operation) -> Handler:
+    @form(query=TRANSPORTS, answer=list[TransportSummary])
     async def handler(request: web.Request) -> web.StreamResponse:
         types, keys = request.query.getall("type", []), request.query.getall("pk", [])
         if len(types) + len(keys) > MAX_FILTERS:
@@ -65,6 +73,7 @@ def transports(known: Operation) -> Handler:
 
 
 def add_transport(known: Operation) -> Handler:
+    @form(body=NewTransport, answer=TransportSummary)
     async def handler(request: web.Request) -> web.StreamResponse:
         body = await read_body(request, NewTransport)
         try:
@@ -83,6 +92,7 @@ def add_transport(known: Operation) -> Handler:
 
 
 def transport(known: Operation) -> Handler:
+    @form(answer=TransportSummary)
     async def handler(request: web.Request) -> web.StreamResponse:
         return answer(request, to_json(await _find_transport(request)))
 
@@ -90,6 +100,7 @@ def transport(known: Operation) -> Handler:
 
 
 def remove_transport(known: Operation) -> Handler:
+    @form(answer=bool)
     async def handler(request: web.Request) -> web.StreamResponse:
         found = await _find_transport(request)
         await call(request, known, found.id)
@@ -122,7 +133,10 @@ def _uuid(text: str) -> uuid.UUID:
 
 
 @audit.change("remove transports")
+@form(body=list[str])
 async def remove_transports(request: web.Request) -> web.StreamResponse:
+    """Close transports; each succeeds or fails on its own."""
+
     async def remove(text: str) -> None:
         id = _uuid(text)
         await call_function(request, ops_transports.remove_transport, id)
@@ -131,6 +145,7 @@ async def remove_transports(request: web.Request) -> web.StreamResponse:
 
 
 def persistent_transports(known: Operation) -> Handler:
+    @form(answer=list[PersistentTransport])
     async def handler(request: web.Request) -> web.StreamResponse:
         return answer(request, to_json(await call(request, known)))
 
@@ -138,6 +153,7 @@ def persistent_transports(known: Operation) -> Handler:
 
 
 def set_persistent_transports(known: Operation) -> Handler:
+    @form(body=list[Persistent])
     async def handler(request: web.Request) -> web.StreamResponse:
         rows = await read_list(request, Persistent)
         try:
@@ -154,6 +170,7 @@ def set_persistent_transports(known: Operation) -> Handler:
 
 
 def routing_rules(known: Operation) -> Handler:
+    @form(query=RULES, answer=list[RouteRow])
     async def handler(request: web.Request) -> web.StreamResponse:
         summary = flag(request, "summary")
         rows = [_row(raw, summary=summary) for raw in await call(request, known) or []]
@@ -163,6 +180,7 @@ def routing_rules(known: Operation) -> Handler:
 
 
 def routing_rule(known: Operation) -> Handler:
+    @form(query=RULES, answer=RouteRow)
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             raw = await call(request, known, _route_id(request.match_info["rid"]))
@@ -178,6 +196,7 @@ def routing_rule(known: Operation) -> Handler:
 def save_routing_rule(known: Operation) -> Handler:
     """Of a new id or of one in use: the id is in the body."""
 
+    @form(body=RuleBody, answer=RouteRow)
     async def handler(request: web.Request) -> web.StreamResponse:
         rule = (await read_body(request, RuleBody)).rule()
         await call(request, known, rule.encode())
@@ -187,6 +206,7 @@ def save_routing_rule(known: Operation) -> Handler:
 
 
 @audit.change("replace routing rule")
+@form(body=RuleBody, answer=RouteRow)
 async def replace_routing_rule(request: web.Request) -> web.StreamResponse:
     """The id of the path counts, whatever the body says."""
     id = _route_id(request.match_info["rid"])
@@ -196,6 +216,7 @@ async def replace_routing_rule(request: web.Request) -> web.StreamResponse:
 
 
 def remove_routing_rule(known: Operation) -> Handler:
+    @form(answer=bool)
     async def handler(request: web.Request) -> web.StreamResponse:
         await call(request, known, _route_id(request.match_info["rid"]))
         return answer(request, True)
@@ -204,7 +225,10 @@ def remove_routing_rule(known: Operation) -> Handler:
 
 
 @audit.change("remove routing rules")
+@form(body=list[str])
 async def remove_routing_rules(request: web.Request) -> web.StreamResponse:
+    """Remove rules; each succeeds or fails on its own."""
+
     async def remove(text: str) -> None:
         id = _route_id(text)
         try:
@@ -229,6 +253,7 @@ def _row(raw: bytes, *, summary: bool) -> RouteRow:
 def route_groups(known: Operation) -> Handler:
     """A visor of 2024 dies of the question: there the rules say what groups there are."""
 
+    @form(answer=list[RouteGroupInfo])
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             await call_function(request, ops_info.add_pty_whitelist, [])
@@ -265,7 +290,7 @@ async def _remove_each(
     return answer(request, results)
 
 
-ADAPTERS: dict[Any, Callable[[Operation], Handler]] = {
+ADAPTERS: dict[Any, Adapter] = {
     ops_transports.transports: transports,
     ops_transports.add_transport: add_transport,
     ops_transports.transport: transport,

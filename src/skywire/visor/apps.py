@@ -254,6 +254,14 @@ class Apps:
         port = random.choice(free)  # noqa: S311 - no secret
         self._write([*apps, AppConfig(name=name, binary=binary, port=port)])
 
+    async def remove(self, name: str) -> None:
+        """Raises NotFound, Unavailable."""
+        self.config(name)
+        if self.launcher.proc(name) is not None:
+            await self.launcher.stop(name)
+        self._for_now.pop(name, None)
+        self._write([app for app in self._file.config.launcher.apps if app.name != name])
+
     def set_arguments(self, name: str, arguments: Sequence[str]) -> None:
         """Raises NotFound, Unavailable."""
         self._for_now.pop(name, None)

@@ -78,10 +78,24 @@ async def restart_app(visor: "Visor", name: Name) -> None:
     await visor.apps.restart(name)
 
 
-@operation(rpc="AddApp", cli=Cli("visor app add", "skysocks-client-2 skywire"))
+@operation(
+    rpc="AddApp",
+    http="POST /visors/{pk}/apps",
+    cli=Cli("visor app add", "skysocks-client-2 skywire"),
+)
 async def add_app(visor: "Visor", request: AddApp) -> None:
     """Add an app to the config, on a free port: NAME, run by the program BINARY in bin_path."""
     visor.apps.add(request.name, request.binary)
+
+
+@operation(
+    rpc="RemoveApp",
+    http="DELETE /visors/{pk}/apps/{app}",
+    cli=Cli("visor app rm", "skysocks-client-2"),
+)
+async def remove_app(visor: "Visor", name: Name) -> None:
+    """Take an app out of the config; one that runs is stopped first."""
+    await visor.apps.remove(name)
 
 
 @operation(rpc="RegisterApp")

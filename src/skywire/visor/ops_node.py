@@ -22,7 +22,7 @@ async def runtime_logs(visor: "Visor") -> str:
     return visor.logs.text()
 
 
-@operation(rpc="Reload")
+@operation(rpc="Reload", http="POST /visors/{pk}/reload")
 async def reload(visor: "Visor") -> None:
     """Have the visor read its config file again and start anew, in the same process.
 

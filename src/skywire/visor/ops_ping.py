@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from uuid import UUID as Uuid
 
 from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.dmsg import control
 from skywire.errors import InvalidValue, NotSupported, SkywireError, Unavailable
 from skywire.operations import operation
+from skywire.ports import DMSG_CONTROL
 from skywire.transport.service_directory import ServiceDirectory
 from skywire.visor.pings import Step
 from skywire.wire.gob_types import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
 TYPE_LIMIT = 3.0  # seconds to learn of what type a far transport is
+DMSG_LIMIT = 12.0  # seconds for a dmsg ping, the dial included
 LIST_LIMIT = 15.0  # seconds for the list of public visors
 TEST_LIMIT = 120.0  # seconds for one visor of a test
 MAX_TESTED = 50  # visors of one test
@@ -111,7 +114,7 @@ async def stop_ping(visor: "Visor", pk: Annotated[PubKey, PUBKEY]) -> None:
     await visor.pings.stop(pk)
 
 
-@operation(rpc="TracePing")
+@operation(rpc="TracePing", http="POST /visors/{pk}/ping-target")
 async def trace_ping(visor: "Visor", request: TracePingIn) -> PingTrace:
     """Ping a visor, and each one on the way to it; the route is closed afterwards."""
     via = None if request.via == NULL_KEY else request.via
@@ -157,6 +160,29 @@ async def _types(visor: "Visor", steps: list[Step]) -> dict[Uuid, str]:
             if step.hop.tp_id not in found:
                 tasks.create_task(ask(step.hop.tp_id), name="transport type")
     return found
+
+
+@dataclass(slots=True)
+class DmsgPong:
+    """Ours: over which dmsg server a visor was reached, and the round trip in ns."""
+
+    server: Annotated[PubKey, Go("Server", PUBKEY)] = NULL_KEY
+    round_trip: Annotated[int, Go("RoundTrip", DURATION)] = 0
+
+
+@operation(rpc="DmsgPing", http="POST /visors/{pk}/dmsg-ping-target")
+async def dmsg_ping(visor: "Visor", pk: Annotated[PubKey, PUBKEY]) -> DmsgPong:
+    """How long a byte takes to another visor and back over dmsg, without a route."""
+    try:
+        async with asyncio.timeout(DMSG_LIMIT):
+            stream = await visor.dmsg.dial(pk, DMSG_CONTROL)
+            try:
+                seconds = await control.ping(stream)
+            finally:
+                stream.abort()
+    except TimeoutError:
+        raise Unavailable(f"{pk}: no answer on dmsg within {DMSG_LIMIT:g} s") from None
+    return DmsgPong(PubKey(bytes.fromhex(stream.server)), round(seconds * 1e9))
 
 
 @operation(rpc="TestVisor")

@@ -72,19 +72,19 @@ class ForwardState:
 Conns = Annotated[dict[Uuid, ForwardConn], Map(UUID, Pointer(ForwardConn))]
 
 
-@operation(rpc="RegisterHTTPPort")
+@operation(rpc="RegisterHTTPPort", http="POST /visors/{pk}/skynet-ports/register")
 async def register_http_port(visor: "Visor", port: int) -> None:
     """Let other visors reach a port of this machine; something must listen there now."""
     await visor.forwarding.register(port)
 
 
-@operation(rpc="DeregisterHTTPPort")
+@operation(rpc="DeregisterHTTPPort", http="POST /visors/{pk}/skynet-ports/deregister")
 async def deregister_http_port(visor: "Visor", port: int) -> None:
     """Let other visors reach a port no longer. Connections that are open stay."""
     visor.forwarding.remove(port)
 
 
-@operation(rpc="ListHTTPPorts")
+@operation(rpc="ListHTTPPorts", http="GET /visors/{pk}/skynet-ports")
 async def list_http_ports(visor: "Visor") -> list[int]:
     """The ports of this machine that other visors can reach."""
     return [entry.port for entry in visor.forwarding.ports]
@@ -114,13 +114,13 @@ async def list_forwards(visor: "Visor") -> Conns:
     }
 
 
-@operation(rpc="AddForwardedPort")
+@operation(rpc="AddForwardedPort", http="POST /visors/{pk}/forwarded-ports/register")
 async def add_forwarded_port(visor: "Visor", request: ForwardedPort) -> None:
     """Let other visors reach a port, as the entry says; it takes the place of an older one."""
     visor.forwarding.add(request)
 
 
-@operation(rpc="ForwardedPorts")
+@operation(rpc="ForwardedPorts", http="GET /visors/{pk}/forwarded-ports")
 async def forwarded_ports(
     visor: "Visor",
 ) -> Annotated[list[ForwardedPort], Slice(ForwardedPort)]:
@@ -128,7 +128,7 @@ async def forwarded_ports(
     return visor.forwarding.ports
 
 
-@operation(rpc="StartForward")
+@operation(rpc="StartForward", http="POST /visors/{pk}/skynet-forwards/connect")
 async def start_forward(visor: "Visor", request: StartForwardIn) -> ForwardState:
     """Have a port of another visor on a port of this machine."""
     forward = await visor.forwarding.connect(
@@ -137,13 +137,13 @@ async def start_forward(visor: "Visor", request: StartForwardIn) -> ForwardState
     return _state(forward)
 
 
-@operation(rpc="Forwards")
+@operation(rpc="Forwards", http="GET /visors/{pk}/skynet-forwards")
 async def forwards(visor: "Visor") -> Annotated[list[ForwardState], Slice(ForwardState)]:
     """The forwards, and how they are."""
     return [_state(each) for each in visor.forwarding.forwards]
 
 
-@operation(rpc="StopForward")
+@operation(rpc="StopForward", http="POST /visors/{pk}/skynet-forwards/disconnect")
 async def stop_forward(visor: "Visor", name: str) -> None:
     """End the forward with this name, and its connections."""
     await visor.forwarding.stop(name)

@@ -1,6 +1,7 @@
 """What the services of the deployment tell, asked by the visor. Source: visor.md §3.2."""
 
 import asyncio
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -9,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from skywire.crypto.keys import PubKey
-from skywire.errors import NotSupported, SkywireError, Unavailable
+from skywire.errors import InvalidValue, NotFound, NotSupported, SkywireError, Unavailable
 from skywire.operations import operation
 from skywire.transport.service_directory import ListedService, ServiceDirectory
 from skywire.visor.services import Services
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 ASK_LIMIT = 15.0  # seconds for one service's answer …
 HEALTH_LIMIT = 8.0  # … and for whether it is well
+
+MAX_PATH = 2048  # characters
+MAX_FETCHED = 32 * 1024 * 1024  # bytes
+SHORT = {  # as the deployment's config names them
+    "dmsg_discovery": "dmsg.discovery",
+    "transport_discovery": "transport.discovery",
+    "address_resolver": "transport.address_resolver",
+    "route_finder": "routing.route_finder",
+    "uptime_tracker": "uptime_tracker.addr",
+    "service_discovery": "launcher.service_discovery",
+}
+_PATH = re.compile(r"/(?!/)[\w.~:@!$&'()*+,;=/?%-]*", re.ASCII)
 
 SERVICE = Marshaller("servicedisc.Service", ListedService.dump, ListedService.load, ListedService())
 Listed = Annotated[list[ListedService], Slice(SERVICE)]
@@ -35,13 +48,13 @@ class FilterServersIn:
     country: Annotated[str, Go("Country", STRING)] = ""
 
 
-@operation(rpc="VPNServers")
+@operation(rpc="VPNServers", http="GET /visors/{pk}/vpn-servers")
 async def vpn_servers(visor: "Visor", request: FilterServersIn) -> Listed:
     """The VPN servers that the service discovery lists."""
     return await _listed(visor, VPN, request)
 
 
-@operation(rpc="ProxyServers")
+@operation(rpc="ProxyServers", http="GET /visors/{pk}/proxy-servers")
 async def proxy_servers(visor: "Visor", request: FilterServersIn) -> Listed:
     """The SOCKS proxies that the service discovery lists."""
     return await _listed(visor, PROXY, request)
@@ -113,9 +126,8 @@ class _Health(msgspec.Struct):
     build_info: _Build | None = None
 
 
-@operation(rpc="ServiceHealth")
-async def service_health(visor: "Visor") -> list[ServiceHealth]:
-    """How the services that the config names answer now."""
+def _urls(visor: "Visor") -> dict[str, str]:
+    """Key of the config → URL; those that are not configured are missing."""
     config = visor.config
     tracker = config.uptime_tracker
     urls = {
@@ -126,8 +138,45 @@ async def service_health(visor: "Visor") -> list[ServiceHealth]:
         "uptime_tracker.addr": "" if tracker is None else tracker.addr,
         "launcher.service_discovery": config.launcher.service_discovery,
     }
+    return {key: url for key, url in urls.items() if url}
+
+
+@dataclass(slots=True)
+class FetchServiceIn:
+    """Ours. `service` is a key of the config, or the short name; `path` begins with a slash."""
+
+    service: Annotated[str, Go("Service", STRING)] = ""
+    path: Annotated[str, Go("Path", STRING)] = ""
+
+
+@operation(rpc="FetchService", http="GET /svc-fetch")
+async def fetch_service(visor: "Visor", request: FetchServiceIn) -> bytes:
+    """What a service of the deployment tells everybody who asks for a path."""
+    key = SHORT.get(request.service, request.service)
+    url = _urls(visor).get(key, "")
+    if not url:
+        known = ", ".join([*SHORT, *SHORT.values()])
+        raise NotFound(f"no service '{key[:60]}' in this visor's config: expected one of {known}")
+    path = request.path
+    if len(path) > MAX_PATH or not _PATH.fullmatch(path):
+        raise InvalidValue(f"path '{path[:80]}': expected one such as /health")
+    try:
+        async with asyncio.timeout(ASK_LIMIT), visor.services.temporary(key, url) as session:
+            status, answer = await session.plain("GET", path)
+    except TimeoutError:
+        raise Unavailable(f"{key}: {url} does not answer within {ASK_LIMIT:g} s") from None
+    if status != 200:
+        raise Unavailable(f"{key}: {url}{path} answers with status {status}")
+    if len(answer) > MAX_FETCHED:
+        raise Unavailable(f"{key}: {url}{path} answers with more than {MAX_FETCHED} bytes")
+    return answer
+
+
+@operation(rpc="ServiceHealth", http="GET /visors/{pk}/service-health")
+async def service_health(visor: "Visor") -> list[ServiceHealth]:
+    """How the services that the config names answer now."""
     services = visor.services
-    asked = [_health(services, key, url) for key, url in urls.items() if url]
+    asked = [_health(services, key, url) for key, url in _urls(visor).items()]
     return list(await asyncio.gather(*asked))
 
 

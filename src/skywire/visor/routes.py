@@ -13,7 +13,14 @@ from skywire.dmsg.client import DmsgClient
 from skywire.metrics import Registry
 from skywire.router.dialling import Avoid, Finder
 from skywire.router.dialling import Routes as Found
-from skywire.router.finder import Fixed, LocalRoutes, RouteFinder, Through, all_transports
+from skywire.router.finder import (
+    NOTHING,
+    Fixed,
+    LocalRoutes,
+    RouteFinder,
+    Through,
+    all_transports,
+)
 from skywire.router.ports import RouteListener
 from skywire.router.route_group import RouteGroup
 from skywire.router.router import Router
@@ -55,13 +62,14 @@ class Routes:
         setup = None
         if config.route_setup_nodes:
             setup = SetupClient(self._dmsg.dial, config.route_setup_nodes).dial_route_group
+        self._finds = await self._finder()
         self.router = Router(
             self._config.pk,
             self._config.sk,
             manager,
             setup_nodes=config.route_setup_nodes,
             dmsg_listen=self._dmsg.listen,
-            finder=await self._finder(),
+            finder=self._finds,
             setup=setup,
             prepare=self._transports.prepare,
             bounds=Bounds(config.min_hops, MAX_HOPS),
@@ -79,7 +87,7 @@ class Routes:
     async def _finder(self) -> Finder:
         url, listing = self._config.routing.route_finder, self._transports.listing
         everything = None if listing is None else partial(all_transports, listing.plain)
-        local = LocalRoutes(everything, self._own)
+        local = self._local = LocalRoutes(everything, self._own)
         if not url:
             return local
         check_url("routing.route_finder", url)
@@ -91,6 +99,13 @@ class Routes:
 
     def _own(self) -> list[Entry]:
         return [link.signed.entry for link in self._transports.links]
+
+    async def find(
+        self, source: PubKey, target: PubKey, bounds: Bounds, *, calculate: bool = False
+    ) -> Found:
+        """As for a dial, or calculated here. Raises NotFound, Unavailable."""
+        finder = self._local if calculate else self._finds
+        return await finder.find(source, target, bounds, NOTHING)
 
     def set_min_hops(self, hops: int) -> None:
         """For routes dialled from now on."""
