@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,8 @@ async def test_a_visor_that_is_well_and_one_that_lost_dmsg(tmp_path: Path) -> No
         by = {way["name"]: way["reachable"] for way in found["ways"]}
         assert by == {"stcpr": False, "sudph": False, "dmsg": True, "skynet": True}
         assert found["problems"] == []
+        known = {ops_state.DMSG, ops_state.RPC, ops_state.REACHABILITY}
+        assert known <= node.visor.modules.reports().keys()
         text = await run("status", "--rpc", address)
         assert text.exit_code == 0
         assert "Nothing is wrong." in text.stdout
@@ -76,6 +80,17 @@ async def test_no_visor_is_told_with_a_way_out() -> None:
     result = await run("status", "--rpc", "127.0.0.1:1", "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert json.loads(result.stderr)["code"] == "dial_failed"
+
+
+def test_a_glance_is_quick_and_needs_no_network_library() -> None:
+    program = (
+        "import sys\n"
+        "from skywire.cli import health, snapshot, status\n"
+        "bad = {'aiohttp', 'rich', 'psutil', 'skywire.dmsg.client'} & set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def part(name: str, state: str, reason: str = "", **facts: str) -> PartState:

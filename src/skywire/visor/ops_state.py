@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from skywire.operations import operation
-from skywire.visor import reachability
 from skywire.visor.modules import State
 from skywire.wire.gob_types import FLOAT, STRING, Go, Map
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 MAX_REASON = 500  # characters
 RUNNING, FAILED, WAITING = State.RUNNING.value, State.FAILED.value, State.WAITING.value
 OFF = "off"  # by the config
-DMSG, RPC, ROUTING, REACHABILITY = "dmsg", "rpc", "routing", reachability.NAME
+DMSG, RPC, ROUTING, REACHABILITY = "dmsg", "rpc", "routing", "reachability"  # names of parts
 
 
 @dataclass(slots=True)
