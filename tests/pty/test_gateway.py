@@ -7,14 +7,17 @@ import pytest
 from skywire.crypto.generate import key_pair
 from skywire.crypto.keys import NULL_KEY
 from skywire.errors import NotSupported, Refused
+from skywire.pty.gateway import Gateway
 from skywire.pty.types import (
     ALREADY_RUNNING,
     NATURAL_END,
     NOT_RUNNING,
     SESSION_NOT_FOUND,
     STOPPED,
+    VIEW_ONLY,
     CommandReq,
 )
+from skywire.rpc.server import Method
 from skywire.testing.processes import alive
 from skywire.testing.wait import eventually
 
@@ -248,3 +251,63 @@ async def test_the_terminal_has_the_size_and_environment_asked_for() -> None:
         assert await ask(client, "$(stty size) $TERM") == "30 100 dumb"
         await client.resize(132, 40)
         assert await ask(client, "$(stty size)") == "40 132"
+
+
+async def test_who_looks_on_sees_everything_and_changes_nothing() -> None:
+    async with (
+        node(OWNER) as here,
+        here.client(OWNER) as client,
+        here.client(OWNER) as viewer,
+        here.client(NULL_KEY, control=True) as local,
+    ):
+        name = await client.start_session(BASH)
+        pid = await shell_pid(client)
+        await viewer.view(name)
+        await local.view(name)  # the node itself may see what it does not own
+        await type_line(client, "echo for ''all")
+        for one in (client, viewer, local):
+            await read_until(one, "for all")
+        for forbidden in (viewer.write(b"x"), viewer.resize(10, 10), viewer.stop()):
+            with pytest.raises(Refused, match=f"^.*{VIEW_ONLY}$"):
+                await forbidden
+        with pytest.raises(Refused, match=ALREADY_RUNNING):
+            await viewer.view(name)
+        await viewer.close()
+        assert alive(pid)
+        await client.stop()
+        assert (await read_to_end(local))[1] == STOPPED
+
+
+async def test_nobody_looks_on_at_a_strangers_session() -> None:
+    async with (
+        node(OWNER, STRANGER) as here,
+        here.client(OWNER) as client,
+        here.client(STRANGER) as stranger,
+    ):
+        name = await client.start_session(BASH)
+        for wanted in (name, "0123456789abcdef"):
+            with pytest.raises(Refused, match=SESSION_NOT_FOUND):
+                await stranger.view(wanted)
+
+
+async def test_a_host_that_knows_no_view_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with node(OWNER) as here, here.client(OWNER) as client:
+        name = await client.start_session(BASH)
+        kept = Gateway.methods
+
+        def without_view(gateway: Gateway) -> dict[str, Method]:
+            methods = kept(gateway)
+            del methods["pty.View"]
+            return methods
+
+        monkeypatch.setattr(Gateway, "methods", without_view)
+        async with here.client(OWNER) as viewer:
+            await viewer.view(name)
+            await type_line(client, "echo at''tached")
+            await read_until(viewer, "attached")
+
+
+async def test_a_host_that_keeps_no_sessions_has_none_to_view() -> None:
+    async with node(OWNER, persistent=False) as here, here.client(OWNER) as client:
+        with pytest.raises(NotSupported, match="keeps no sessions"):
+            await client.view("0123456789abcdef")

@@ -110,3 +110,32 @@ async def test_clear_hands_out_all() -> None:
         registry.add(session)
     assert set(registry.clear()) == sessions
     assert len(registry) == 0
+
+
+async def test_a_session_is_seen_by_its_owner_and_by_the_node_alone() -> None:
+    own, one, other = (key_pair()[0] for _ in range(3))
+    registry, clock = Registry(own=own), Clock()
+    local, first, second = (new_session(clock, key) for key in (NULL_KEY, one, other))
+    names = [registry.add(session) for session in (local, first, second)]
+    assert registry.seen_by(one) == [first]
+    assert registry.seen_by(other) == [second]
+    assert registry.seen_by(key_pair()[0]) == []
+    for node in (NULL_KEY, own):
+        assert registry.seen_by(node) == [local, first, second]
+        assert [registry.owns(node, session) for session in (local, first)] == [True, False]
+        assert registry.find(names[1], node) is first
+        assert registry.get(names[0], node) is local
+        with pytest.raises(NotFound):
+            registry.get(names[1], node)  # seen and ended, but never typed at
+
+
+async def test_a_foreign_session_is_answered_like_an_unknown_one() -> None:
+    registry, owner, stranger = Registry(), key_pair()[0], key_pair()[0]
+    name = registry.add(new_session(Clock(), owner))
+    texts = set()
+    for find in (registry.find, registry.get):
+        for wanted in (name, "0" * 16, ""):
+            with pytest.raises(NotFound) as caught:
+                find(wanted, stranger)
+            texts.add(str(caught.value))
+    assert texts == {"dmsgpty: session not found"}

@@ -59,7 +59,8 @@ async def test_our_page_hears_what_it_got_and_how_far_it_is() -> None:
     stage = Stage(Timing(page_ping=0.02))
     async with WebKit(stage.handle) as kit, kit.browser("flow=1") as browser:
         opened = await browser.until_text("open")
-        assert opened == {"type": "open", "attached": False, "via": "dmsg", "title": "host"}
+        facts = {"attached": False, "via": "dmsg", "title": "host", "view": False}
+        assert opened == {"type": "open"} | facts
         assert (await browser.until_text("link"))["rtt_ms"] >= 0
         stage.shell.finish()
         closed = await browser.until_text("closed")

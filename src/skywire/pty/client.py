@@ -121,6 +121,21 @@ class PtyClient:
     async def attach(self, session: str) -> None:
         await self._call("pty.Attach", session)
 
+    async def view(self, session: str) -> None:
+        """Attach only to look on. Raises Refused; NotSupported when the host keeps no sessions.
+
+        A host that knows no `View` is attached to: then it is for the caller not to type.
+        """
+        for method in ("pty.View", "pty.Attach"):
+            try:
+                await self._call(method, session)
+            except Refused as error:
+                if not is_missing(error):
+                    raise
+            else:
+                return
+        raise NotSupported(f"{self.stream.remote} keeps no sessions")
+
     async def read(self, max_bytes: int = READ_SIZE) -> bytes:
         """Output; waits for some. Raises Refused with the reason when the shell has ended.
 

@@ -13,6 +13,7 @@ from skywire.pty.types import (
     MAX_READ,
     NOT_RUNNING,
     SIGNATURES,
+    VIEW_ONLY,
     CommandExecReq,
     CommandExecResult,
     CommandReq,
@@ -48,6 +49,7 @@ class Gateway:
         self._clock = clock
         self._stop_later = stop_later
         self._follower: Follower | None = None
+        self._view_only = False
 
     def methods(self) -> dict[str, Method]:
         handlers: dict[str, Handler] = {
@@ -62,6 +64,7 @@ class Gateway:
         if self._registry is not None:
             handlers["pty.StartSession"] = self.start_session
             handlers["pty.Attach"] = self.attach
+            handlers["pty.View"] = self.view
         return methods_of(handlers)
 
     async def start(self, request: CommandReq) -> None:
@@ -85,6 +88,20 @@ class Gateway:
         if self._registry is not None:
             self._follower = self._registry.get(name, self._owner).follow(replay=True)
 
+    async def view(self, name: str) -> None:
+        """As `attach`, but only to look on; also at what only the node itself may see."""
+        if self._follower is not None:
+            raise GoError(ALREADY_RUNNING)
+        if self._registry is not None:
+            self._follower = self._registry.find(name, self._owner).follow(replay=True)
+            self._view_only = True
+
+    def _acting(self) -> Follower:
+        follower = self._running()
+        if self._view_only:
+            raise GoError(VIEW_ONLY)
+        return follower
+
     def _running(self) -> Follower:
         if self._follower is None:
             raise GoError(NOT_RUNNING)
@@ -92,7 +109,7 @@ class Gateway:
 
     async def stop(self, _: None = None) -> None:
         """End the shell, for all its viewers. Afterwards another one may be started."""
-        follower = self._running()
+        follower = self._acting()
         self._follower = None
         follower.close()
         if self._registry is not None:
@@ -105,7 +122,7 @@ class Gateway:
 
     def write(self, data: bytes) -> int | Awaitable[int]:
         """Answers at once when the terminal takes all of `data`, as it nearly always does."""
-        follower = self._running()
+        follower = self._acting()
         rest = follower.session.write_now(follower, data)
         return self._write_rest(follower, rest, len(data)) if rest else len(data)
 
@@ -114,7 +131,7 @@ class Gateway:
         return size
 
     async def set_size(self, size: WinSize) -> None:
-        follower = self._running()
+        follower = self._acting()
         follower.session.resize(follower, size)
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ control socket    file permissions        dmsgpty/pty, dmsgpty/whitelist, dmsgpt
 import asyncio
 import logging
 import os
+import shlex
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -27,6 +28,7 @@ from skywire.pty.registry import SWEEP_INTERVAL, Registry
 from skywire.pty.session import Session
 from skywire.pty.shell import ShellOutput, TerminalShell
 from skywire.pty.types import (
+    NO_SESSIONS,
     PROXY_URI,
     PTY_URI,
     WHITELIST_URI,
@@ -55,7 +57,8 @@ class PtyHost:
     """`async with` it: leaving ends all connections and stops all shells.
 
     `whitelist` is shared and may change at any time. `dial` reaches other hosts for the control
-    socket's proxy. `clock` gives seconds for the idle times of sessions.
+    socket's proxy. `clock` gives seconds for the idle times of sessions. `own` is the
+    node's key.
     """
 
     def __init__(
@@ -66,9 +69,10 @@ class PtyHost:
         dial: Dial | None = None,
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        own: PubKey = NULL_KEY,
     ) -> None:
         self.whitelist = whitelist
-        self.sessions = Registry() if persistent_sessions else None
+        self.sessions = Registry(own=own) if persistent_sessions else None
         self._dial = dial
         self._environment = os.environ if environment is None else environment
         self._clock = clock
@@ -211,7 +215,13 @@ class PtyHost:
             log.info("shell started owner=%s pid=%d", owner, child.pid)
             return TerminalShell(master, child, output)
 
-        return Session(owner, start, lossless=self.sessions is None, clock=self._clock)
+        return Session(
+            owner,
+            start,
+            lossless=self.sessions is None,
+            command=shlex.join([request.name, *request.arg]),
+            clock=self._clock,
+        )
 
     async def _execute(self, request: CommandExecReq) -> CommandExecResult:
         async with self._execs:
@@ -228,6 +238,18 @@ class PtyHost:
         """Stop the kept sessions that have ended or were left for too long."""
         if self.sessions is not None:
             await self._stop(self.sessions.sweep(self._clock()))
+
+    def idle(self, session: Session) -> float:
+        """Seconds since its last viewer left; 0 while there is one, and before the first."""
+        return session.idle(self._clock())
+
+    async def end_session(self, name: str, key: PubKey) -> None:
+        """Stop one that `key` may end. Raises NotFound, NotSupported when none are kept."""
+        if self.sessions is None:
+            raise NotSupported(NO_SESSIONS)
+        session = self.sessions.find(name, key)
+        self.sessions.remove(name)
+        await self._stop([session])
 
     def _stop_later(self, session: Session) -> None:
         self._tasks.spawn(self._stop([session]), "stop")

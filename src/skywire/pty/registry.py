@@ -1,9 +1,13 @@
-"""The sessions of a host by id; finds those nobody came back to. Source: pty.md §6.3."""
+"""The sessions of a host by id; finds those nobody came back to. Source: pty.md §6.3.
+
+A session is its owner's: whoever's key started it. Ours: the node itself, which is the null key of
+the control socket or its own key, sees and ends all, for its user could do so in other ways.
+"""
 
 from collections.abc import Callable
 
 from skywire.crypto.generate import random_bytes
-from skywire.crypto.keys import PubKey
+from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.errors import NotFound, Unavailable
 from skywire.pty.session import Session
 from skywire.pty.types import SESSION_NOT_FOUND
@@ -17,7 +21,7 @@ _ID_SIZE = 8
 class Registry:
     """Never stops a session itself: what it removes is returned, for the caller to stop.
 
-    So a slow stop blocks nobody. Times are seconds of the sessions' clock.
+    So a slow stop blocks nobody. Times are seconds of the sessions' clock. `own` is the node's key.
     """
 
     def __init__(
@@ -25,7 +29,9 @@ class Registry:
         ttl: float = SESSION_TTL,
         limit: int = MAX_SESSIONS,
         random: Callable[[int], bytes] = random_bytes,
+        own: PubKey = NULL_KEY,
     ) -> None:
+        self._node = (NULL_KEY, own)
         self._ttl = ttl
         self._limit = limit
         self._random = random
@@ -61,9 +67,26 @@ class Registry:
     def get(self, name: str, owner: PubKey) -> Session:
         """Raises NotFound; for a foreign owner too, so that ids cannot be probed."""
         session = self._sessions.get(name)
-        if session is None or session.owner != owner:
+        if session is None or not self.owns(owner, session):
             raise NotFound(SESSION_NOT_FOUND)
         return session
+
+    def owns(self, key: PubKey, session: Session) -> bool:
+        return session.owner == key or (key in self._node and session.owner in self._node)
+
+    def find(self, name: str, key: PubKey) -> Session:
+        """One that `key` may see, and end. Raises NotFound."""
+        session = self._sessions.get(name)
+        if session is None or not self._may_see(key, session):
+            raise NotFound(SESSION_NOT_FOUND)
+        return session
+
+    def seen_by(self, key: PubKey) -> list[Session]:
+        """Those that `key` may see, in the order of their start."""
+        return [one for one in self._sessions.values() if self._may_see(key, one)]
+
+    def _may_see(self, key: PubKey, session: Session) -> bool:
+        return key in self._node or session.owner == key
 
     def remove(self, name: str) -> None:
         self._sessions.pop(name, None)

@@ -73,17 +73,20 @@ class Session:
         start: StartShell,
         *,
         lossless: bool = False,
+        command: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owner = owner
         self.id = ""  # as the registry named it
         self.end: str | None = None  # why there will be no more output
+        self.command = command  # what was started, for people
+        self.started = time.time()  # seconds since 1970
         self._lossless = lossless
         self._clock = clock
         self._ring = Ring()
         self._followers: set[Follower] = set()
         self._detached_at: float | None = None  # when the last follower left
-        self._size: WinSize | None = None
+        self.size: WinSize | None = None  # as it was set last
         self._shell = start(self)
 
     # What the shell calls.
@@ -146,13 +149,22 @@ class Session:
 
     def write_now(self, follower: Follower, data: bytes) -> bytes:
         """Type what the terminal takes without waiting; the rest is for `write`."""
-        if follower.size is not None and follower.size != self._size:
+        if follower.size is not None and follower.size != self.size:
             self.resize(follower, follower.size)
         return data[self._shell.write_now(data) :]
 
     def resize(self, follower: Follower, size: WinSize) -> None:
-        follower.size = self._size = size
+        follower.size = self.size = size
         self._shell.resize(size)
+
+    @property
+    def viewers(self) -> int:
+        return len(self._followers)
+
+    def tail(self, size: int) -> tuple[bytes, bool]:
+        """The newest output, at most `size` bytes; and whether there was any before it."""
+        begin = max(self._ring.oldest, self._ring.total - size)
+        return self._ring.read(begin, size)[0], begin > 0
 
     def idle(self, now: float) -> float:
         """Seconds without a viewer; 0 while there is one, and before the first one came."""

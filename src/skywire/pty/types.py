@@ -27,6 +27,8 @@ WHITELIST_URI = "dmsgpty/whitelist"
 ALREADY_RUNNING = "a pty session is already running"
 NOT_RUNNING = "no active pty session"
 SESSION_NOT_FOUND = "dmsgpty: session not found"
+NO_SESSIONS = "this node keeps no terminal sessions; set pty.persistent_sessions in its config"
+VIEW_ONLY = "dmsgpty: this session is viewed only"
 NATURAL_END = "read /dev/ptmx: input/output error"  # the shell exited by itself
 STOPPED = "EOF"  # the shell was stopped
 CLOSED_PIPE = "io: read/write on closed pipe"
@@ -99,6 +101,7 @@ SIGNATURES: Final = MappingProxyType[str, tuple[GoType, GoType]](
         "pty.Exec": (CommandExecReq, CommandExecResult),  # 2026
         "pty.StartSession": (CommandReq, STRING),  # with persistence only
         "pty.Attach": (STRING, EMPTY),  # with persistence only
+        "pty.View": (STRING, EMPTY),  # ours: attach without a say
         "whitelist.Whitelist": (EMPTY, KEYS),
         "whitelist.WhitelistAdd": (KEYS, EMPTY),
         "whitelist.WhitelistRemove": (KEYS, EMPTY),

@@ -5,7 +5,8 @@ call is the business of the server that mounts it.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from aiohttp import web
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 MAX_TERMINALS = 256  # websockets open at one time
 MAX_FRAME = 1024 * 1024  # bytes of one frame from a browser; more closes with 1009
 CLOSE_TIME = 2.0  # seconds for the browser's half of the closing handshake
+
+Login = Callable[[Callable[[], object]], AbstractContextManager[object]]
 
 COMMANDS: Mapping[str, Sequence[str]] = {
     "update": ("python3 -m pip install --upgrade pyskywire", "skywire --version"),
@@ -54,9 +57,19 @@ class WebTerminals:
         await self._dials.close()
 
     async def handle(
-        self, request: web.Request, target: PubKey, dial: Dial, *, title: str = ""
+        self,
+        request: web.Request,
+        target: PubKey,
+        dial: Dial,
+        *,
+        title: str = "",
+        login: Login = nullcontext,
     ) -> web.StreamResponse:
-        """Page or terminal of the shell host at `target`; `title` is its name, if it has one."""
+        """Page or terminal of the shell host at `target`; `title` is its name, if it has one.
+
+        `login` is entered for as long as the terminal is open, with what to call when the login
+        that it hangs on ends.
+        """
         if request.method != "GET":
             text = f"http method {request.method} is invalid for path {request.path}"
             return refusal(405, text, {"Allow": "GET"})
@@ -71,7 +84,7 @@ class WebTerminals:
             autoping=False, compress=False, max_msg_size=MAX_FRAME, timeout=CLOSE_TIME
         )
         await ws.prepare(request)
-        await self._run(request, ws, target, dial, title)
+        await self._run(request, ws, target, dial, title, login)
         return ws
 
     async def _run(
@@ -81,6 +94,7 @@ class WebTerminals:
         target: PubKey,
         dial: Dial,
         title: str,
+        login: Login,
     ) -> None:
         query = frames.parse_query(request.query, self._commands)
         dialer = Dialer(dial, target, self._dials)
@@ -96,7 +110,8 @@ class WebTerminals:
         log.info("web terminal open target=%s scheme=%.20r", target.hex(), query.scheme)
         self._open.add(session)
         try:
-            await session.run()
+            with login(lambda: session.end(End.LOGGED_OUT, "the login has ended")):
+                await session.run()
         finally:
             self._open.discard(session)
 

@@ -1,8 +1,10 @@
 """What a web terminal and a browser say to each other; no I/O. Source: pty.md §7.
 
 Our own page adds `flow=1` to its query. Then text frames `{"type":"ack","chars":N}` report bytes
-that xterm has parsed, and the server sends the text frames of `open_frame`, `link_frame` and
-`closed_frame` besides the `session` frame that every browser gets.
+that xterm has parsed, and the server sends the text frames of `open_frame`, `link_frame`,
+`refused_frame` and `closed_frame` besides the `session` frame that every browser gets.
+
+`view=1` (ours) is for looking on at the session `sid`: what is typed is refused, the size stays.
 """
 
 import json
@@ -20,6 +22,7 @@ PREFIX = "[skypty-ui]"
 CLOSED_LINE = (
     b"\r\n\x1b[33m[skywire: session closed \xe2\x80\x94 reload the page to reconnect]\x1b[0m\r\n"
 )
+VIEW_ONLY = "view only: what is typed here is not sent"
 LOGO = (
     r"      _                _          ",
     r"  ___| | ___   ___  __(_)_ __ ___ ",
@@ -62,6 +65,7 @@ class Query(NamedTuple):
     sid: str  # "" for a fresh shell
     typed: bytes  # start-up commands for a fresh shell, with their newline; b"" for none
     flow: bool
+    view: bool = False  # look on only
 
 
 def parse_query(query: Mapping[str, str], commands: Mapping[str, Sequence[str]]) -> Query:
@@ -69,7 +73,13 @@ def parse_query(query: Mapping[str, str], commands: Mapping[str, Sequence[str]])
     names = query.get("commands", "").split(",")
     lines = [line for name in names for line in commands.get(name.strip(), ())]
     typed = (" && ".join(lines) + "\n").encode() if lines else b""
-    return Query(query.get("scheme", ""), query.get("sid", ""), typed, query.get("flow") == "1")
+    return Query(
+        query.get("scheme", ""),
+        query.get("sid", ""),
+        typed,
+        query.get("flow") == "1",
+        query.get("view") == "1",
+    )
 
 
 def parse_scheme(text: str) -> Scheme:
@@ -150,9 +160,19 @@ def session_frame(sid: str) -> str:
     return json.dumps({"type": "session", "id": sid}, separators=(",", ":"))
 
 
-def open_frame(attached: bool, via: str, title: str) -> str:
-    """A shell is there: an earlier one whose output follows anew, or a fresh one."""
-    return json.dumps({"type": "open", "attached": attached, "via": via, "title": title})
+def open_frame(attached: bool, via: str, title: str, view: bool = False) -> str:
+    """A shell is there: an earlier one whose output follows anew, or a fresh one.
+
+    `view`: it is only looked at.
+    """
+    return json.dumps(
+        {"type": "open", "attached": attached, "via": via, "title": title, "view": view}
+    )
+
+
+def refused_frame() -> str:
+    """Something was typed at a session that is only looked at; told once."""
+    return json.dumps({"type": "refused", "text": VIEW_ONLY})
 
 
 def link_frame(rtt: float) -> str:

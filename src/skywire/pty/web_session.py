@@ -51,6 +51,7 @@ class End(Enum):
     LEFT = "left"  # the browser closed or vanished
     KEEPALIVE = "keepalive"  # the browser did not answer a ping
     GOING_AWAY = "going away"  # this server stops
+    LOGGED_OUT = "logged out"  # the login that opened it has ended
     EXIT = "exit"  # the shell ended
     LOST = "lost"  # the stream to the shell broke
     UNREACHABLE = "unreachable"  # there never was a shell: dialling failed
@@ -112,6 +113,7 @@ class WebSession:
         self._was_deaf = False  # since the last ping
         self._browser_rtt = 0.0
         self._opened: Opened | None = None
+        self._told = False  # that input is refused
 
     def end(self, end: End, text: str = "") -> None:
         """The first end counts."""
@@ -188,10 +190,18 @@ class WebSession:
     async def _type(self, data: bytes) -> None:
         if not data:
             return
+        if self._query.view:
+            await self._refuse_input()
+            return
         self._output.input_arrived()
         self._set_deaf(len(self._input) + len(data) > BUFFER_LIMIT)
         await self._input.put(data)
         self._set_deaf(False)
+
+    async def _refuse_input(self) -> None:
+        if self._query.flow and not self._told:
+            self._told = True
+            await self._send_text(frames.refused_frame())
 
     def _set_deaf(self, deaf: bool) -> None:
         """While input is full, neither pongs nor acknowledgements are read: do not miss them."""
@@ -224,15 +234,18 @@ class WebSession:
         opened = await self._opener(self._show_status, lambda: self._size)
         self._opened = opened
         if self._query.flow:
-            await self._send_text(frames.open_frame(opened.attached, opened.via, opened.title))
+            await self._send_text(
+                frames.open_frame(opened.attached, opened.via, opened.title, self._query.view)
+            )
         if opened.sid:
             await self._send_text(frames.session_frame(opened.sid))
         if not opened.attached:
             await self._output.write(self._banner(opened.host))
             if self._query.typed:
                 await self._input.put(self._query.typed)
-        self._spawn(self._input.run(opened.shell.write), "input")
-        self._spawn(self._resize(opened.shell), "resize")
+        if not self._query.view:
+            self._spawn(self._input.run(opened.shell.write), "input")
+            self._spawn(self._resize(opened.shell), "resize")
         self._spawn(self._ping(opened.shell), "ping")
         while True:
             await self._output.room()

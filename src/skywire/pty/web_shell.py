@@ -4,7 +4,8 @@ import asyncio
 
 from skywire import ports
 from skywire.crypto.keys import PubKey
-from skywire.errors import DialFailed, SkywireError
+from skywire.errors import DialFailed, InvalidValue, SkywireError
+from skywire.pty import client as pty
 from skywire.pty import web_frames as frames
 from skywire.pty.client import PtyClient
 from skywire.pty.dialing import Dial
@@ -28,17 +29,17 @@ async def open_shell(
     size: frames.SizeNow,
     title: str = "",
 ) -> Opened:
-    """Raises InvalidValue (unknown scheme), DialFailed, Refused and stream errors."""
+    """Raises InvalidValue (unknown scheme, nothing to view), DialFailed, Refused, stream errors."""
     scheme = frames.parse_scheme(query.scheme)
+    if query.view and not query.sid:
+        raise InvalidValue("nothing to view: sid= names the session")
     await status("Dialing...")
     stream = await dialer.stream(scheme)
     try:
         await status("Opening pty...")
         async with asyncio.timeout(OPEN_TIME):
             client = await (await PtyClient.connect(stream)).__aenter__()
-            cols, rows = size()
-            request = CommandReq(SHELL, size=WinSize(rows=rows, cols=cols), env=list(ENVIRONMENT))
-            opened = await client.open(request, query.sid)
+            opened = await _open(client, query, size())
     except TimeoutError:
         stream.abort()
         raise TimeoutError(f"the host gave no shell within {OPEN_TIME:g} s") from None
@@ -48,6 +49,15 @@ async def open_shell(
     sid = "" if opened.attached else opened.session
     remote = stream.remote
     return Opened(client, opened.attached, sid, str(remote), title, remote.network)
+
+
+async def _open(client: PtyClient, query: frames.Query, size: frames.Resize) -> pty.Opened:
+    """Looking on never starts a shell, nor changes the size of the one there is."""
+    if query.view:
+        await client.view(query.sid)
+        return pty.Opened("", attached=True)
+    request = CommandReq(SHELL, size=WinSize(rows=size.rows, cols=size.cols), env=list(ENVIRONMENT))
+    return await client.open(request, query.sid)
 
 
 class Dialer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from skywire.errors import Refused
 from skywire.operations import Operation, operation_of
 from skywire.rpc.client import RpcClient
+from skywire.visor.caller import called_by
 from skywire.visor.go_types import OTHER_FORM, SERVICE, HasOlderForm, go_type, go_type_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class LocalVisor:
         self._visor = visor
 
     async def call(self, function: Callable[..., Awaitable[_Answer]], *request: Any) -> _Answer:
-        return await function(self._visor, *request)
+        with called_by(self._visor.pk):
+            return await function(self._visor, *request)
 
     async def close(self) -> None:
         """Nothing to close."""

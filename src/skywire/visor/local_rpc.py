@@ -19,6 +19,7 @@ from skywire.streams.relay import copy_both
 from skywire.streams.stream import READ_SIZE, Address, Stream
 from skywire.streams.supervise import Tasks
 from skywire.streams.tcp import listen_tcp
+from skywire.visor.caller import serve_node
 from skywire.visor.modules import Report
 from skywire.wire import rpc_bridge
 from skywire.wire.rpc_bridge import Bridge
@@ -79,7 +80,7 @@ class LocalRpc:
             if await connection.asks_for_a_bridge():
                 await self._bridge(connection)
             else:
-                await self._server.serve(connection)
+                await serve_node(self._server, connection)
         except (SkywireError, TimeoutError) as error:
             log.info("local rpc ended remote=%s reason=%s", connection.remote, error or "time")
             connection.abort()

@@ -1,4 +1,4 @@
-"""What a visor does on other visors' terminals. Source: pty.md §5."""
+"""The terminals of a visor, and what it does on other visors'. Source: pty.md §5, §6; ours."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -7,6 +7,8 @@ from skywire.crypto.keys import NULL_KEY, PubKey
 from skywire.operations import operation
 from skywire.ports import DMSG_PTY
 from skywire.pty.types import CommandExecReq, CommandExecResult
+from skywire.visor.caller import caller
+from skywire.visor.types_terminals import TerminalSession, TerminalSessionsIn
 from skywire.wire.gob_types import PUBKEY, STRING, UINT16, Go
 
 if TYPE_CHECKING:
@@ -32,3 +34,18 @@ async def execute_remotely(visor: "Visor", request: DmsgPtyExecArgs) -> CommandE
     return await visor.execute_remotely(
         request.remote_pk, request.remote_port or DMSG_PTY, request.req, request.scheme
     )
+
+
+@operation(rpc="TerminalSessions")
+async def terminal_sessions(visor: "Visor", request: TerminalSessionsIn) -> list[TerminalSession]:
+    """The kept terminal sessions of this visor, with the last lines of each.
+
+    The caller is told of those that its key has started; the visor itself of all.
+    """
+    return visor.own_terminals().sessions(caller(), request.lines, request.id)
+
+
+@operation(rpc="EndTerminalSession")
+async def end_terminal_session(visor: "Visor", id: str) -> None:
+    """End a terminal session of this visor, with all that runs in it."""
+    await visor.own_terminals().end_session(id, caller())

@@ -13,6 +13,7 @@ from skywire.ports import DMSG_RPC
 from skywire.rpc.server import RpcServer
 from skywire.streams.serving import serve_each
 from skywire.streams.stream import Stream
+from skywire.visor.caller import serve_peer
 from skywire.visor.modules import Module, Part, Report
 
 log = logging.getLogger(__name__)
@@ -52,4 +53,4 @@ class RemoteRpc:
             log.warning("rpc refused, not on the whitelist remote=%s", stream.remote)
             stream.abort()
             return
-        await self._server.serve(stream)
+        await serve_peer(self._server, stream)

@@ -7,16 +7,24 @@ from skywire.appkit.network import Network
 from skywire.config.model import PtyConfig
 from skywire.crypto.keys import PubKey
 from skywire.dmsg.client import DmsgClient
-from skywire.errors import StreamClosed
+from skywire.errors import NotSupported, StreamClosed
 from skywire.pty.control import listen_control
 from skywire.pty.exec_pool import ExecPool
 from skywire.pty.host import PtyHost
+from skywire.pty.peek import MAX_LINES, PEEK_SIZE, last_lines
+from skywire.pty.session import Session
+from skywire.pty.types import NO_SESSIONS, WinSize
 from skywire.pty.whitelist import Whitelist
 from skywire.streams.stream import Listener, Stream
 from skywire.streams.unix import dial_unix
 from skywire.visor.modules import Module, Report
+from skywire.visor.types_terminals import TerminalSession
+from skywire.wire.gob_types import GoTime
 
 DIAL_LIMIT = 20.0  # seconds
+FEW = 3  # lines of output with each session
+MAX_LISTED = 10  # with each of several: 64 of them shall fit into one answer
+MAX_COMMAND = 400  # characters
 
 
 class Terminals:
@@ -34,6 +42,7 @@ class Terminals:
             Whitelist([*admitted, *config.whitelist]),
             persistent_sessions=config.persistent_sessions,
             dial=dial,
+            own=dmsg.public,
         )
         self.commands = ExecPool(dial)  # on other visors
 
@@ -47,6 +56,39 @@ class Terminals:
 
     def allow(self, keys: Iterable[PubKey]) -> None:
         self.host.whitelist.add(keys)
+
+    def sessions(self, key: PubKey, lines: int, name: str = "") -> list[TerminalSession]:
+        """Those that `key` may see, or the one named, in the order of their start.
+
+        `lines` of output with each, 0 for a few. Raises NotFound, NotSupported when none are kept.
+        """
+        registry = self.host.sessions
+        if registry is None:
+            raise NotSupported(NO_SESSIONS)
+        found = [registry.find(name, key)] if name else registry.seen_by(key)
+        count = min(max(lines, 0) or FEW, MAX_LINES if name else MAX_LISTED)
+        return [self._shown(one, count, mine=registry.owns(key, one)) for one in found]
+
+    def _shown(self, session: Session, lines: int, *, mine: bool) -> TerminalSession:
+        output, cut = session.tail(PEEK_SIZE)
+        size = session.size or WinSize()
+        return TerminalSession(
+            id=session.id,
+            owner=session.owner,
+            mine=mine,
+            command=session.command[:MAX_COMMAND],
+            started=GoTime.from_unix_ns(int(session.started * 1e9)),
+            idle=self.host.idle(session),
+            viewers=session.viewers,
+            rows=size.rows,
+            cols=size.cols,
+            end=session.end or "",
+            last_lines=last_lines(output, lines, cut=cut),
+        )
+
+    async def end_session(self, name: str, key: PubKey) -> None:
+        """End one that `key` may end. Raises NotFound, NotSupported."""
+        await self.host.end_session(name, key)
 
     def modules(self) -> Iterable[Module]:
         """What to run; a port or socket that the config leaves out is not there."""

@@ -35,6 +35,7 @@ from skywire.transport.persistent import Wanted
 from skywire.visor import description
 from skywire.visor.app_environment import Facts
 from skywire.visor.apps import Apps
+from skywire.visor.caller import serve_peer
 from skywire.visor.directory import open_directory
 from skywire.visor.dmsg_parts import DmsgParts
 from skywire.visor.fetching import Fetching
@@ -119,7 +120,7 @@ class Visor:
         self._started = time.monotonic()
         self._more: list[Module] = []
         self._rpc: RpcServer = rpc_server(self)
-        self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._rpc.serve)
+        self._links = HypervisorLinks(lambda pk, port: self.dmsg.dial(pk, port), self._serve_peer)
         self.fetching = Fetching(lambda pk, port: self.dmsg.dial(pk, port))
         self.reward = RewardAddress(file.config.local_path)
         self.managed: Managed | None = None  # the visors of our hypervisor, while it runs
@@ -292,6 +293,9 @@ class Visor:
     async def _dial_by_scheme(self, pk: PubKey, port: int, scheme: str) -> Stream:
         return await self.network.dial_by_scheme(pk, port, scheme)
 
+    async def _serve_peer(self, stream: Stream) -> None:
+        await serve_peer(self._rpc, stream)
+
     def _admits(self, pk: PubKey) -> bool:
         """Whether `pk` may call the operations from afar."""
         if self.terminals is not None:
@@ -334,15 +338,15 @@ class Visor:
 
     def allow_terminals(self, keys: Iterable[PubKey]) -> None:
         """Until the visor restarts. Raises NotSupported when it has no terminals."""
-        self._terminals().allow(keys)
+        self.own_terminals().allow(keys)
 
     async def execute_remotely(
         self, pk: PubKey, port: int, request: CommandExecReq, scheme: str
     ) -> CommandExecResult:
         """Run a command on another visor. Raises NotSupported when we have no terminals."""
-        return await self._terminals().commands.execute(pk, port, request, scheme)
+        return await self.own_terminals().commands.execute(pk, port, request, scheme)
 
-    def _terminals(self) -> Terminals:
+    def own_terminals(self) -> Terminals:
         if self.terminals is None:
             raise NotSupported("this visor has no terminals: its config has no pty section")
         return self.terminals
