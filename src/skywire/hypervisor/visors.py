@@ -6,8 +6,8 @@ listed with its last summary, until it comes back.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from time import time
 from typing import Any, TypeVar
@@ -18,24 +18,27 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import Conflict, SkywireError, StreamClosed, Unavailable
 from skywire.hypervisor.connection import Connection, DialControl, Timing
 from skywire.hypervisor.contest import Contest
-from skywire.hypervisor.fleet import MAX_VISORS, Fleet, Known
+from skywire.hypervisor.fleet import Fleet, Known
 from skywire.hypervisor.history import History
 from skywire.hypervisor.keeper import Keeper
+from skywire.hypervisor.nested import Nested
 from skywire.hypervisor.proxied import ProxiedVisor
 from skywire.operations import operation_of
 from skywire.rpc.client import RpcClient
 from skywire.stores.fleet import FleetStore
 from skywire.streams.stream import Listener, Stream
 from skywire.streams.supervise import Tasks
-from skywire.visor import managed, ops_hv, ops_info
+from skywire.visor import ops_info
 from skywire.visor.client import RemoteVisor, VisorClient
 from skywire.visor.types import Overview, Summary, to_json
+from skywire.visor.types_managed import HVSection, HVVisorEntry
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE = 256 * 1024  # bytes of one gob value from a visor: some 1,500 transports
+MAX_MESSAGE = 1024 * 1024  # bytes of one gob value from a visor: its 2,000 visors and more
 POLLS = 30.0  # a second for all visors together while somebody looks on
-BEHIND_AGE = 3.0  # seconds for which it is known who is behind other hypervisors
+DIRECT_WAIT = 1.0  # seconds a list waits for summaries that are old
+MAX_PUSHED = 64  # keys
 PUSH_LIMIT = 20.0  # seconds for a visor to take our hypervisors' keys
 # RPC names of operations after which a summary is another one
 CHANGING = (
@@ -61,7 +64,7 @@ class Visors:
         store: FleetStore | None = None,
     ) -> None:
         self._dial_control = dial_control
-        self._push = list(push)
+        self._push = list(dict.fromkeys(push))
         self._timing = timing or Timing()
         self._clock = asyncio.get_running_loop().time
         self._tasks = Tasks("visors")
@@ -72,9 +75,7 @@ class Visors:
         self.history = History()
         self.keeper = Keeper(self._known, self.history, store)
         self._own: PubKey | None = None
-        self._behind: dict[PubKey, PubKey] = {}  # visors of other hypervisors → that one
-        self._looking = asyncio.Lock()
-        self._look_again = 0.0  # when they may be asked again
+        self.nested = Nested()
 
     async def restore(self) -> None:
         """What an earlier run knew, marked as old; from now on it is kept up to date."""
@@ -83,7 +84,7 @@ class Visors:
 
     def attach_own(self, pk: PubKey, visor: VisorClient) -> None:
         """The visor of this process: always listed, always first."""
-        self._own = self._known.own = pk
+        self._own = self._known.own = self.nested.own = pk
         known = self._known.admit(pk)
         assert known is not None  # noqa: S101 - it comes first
         known.connection = self._connection(pk, visor)
@@ -102,8 +103,12 @@ class Visors:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Somebody looks on."""
+        """Somebody looks on: polls are more frequent, and there is one now if that is cheap."""
         self._watchers += 1
+        if self._watchers == 1 and self._pause() <= self._timing.watched:
+            for known in self._known:
+                if known.connection is not None:
+                    known.connection.poll_soon()
         try:
             yield
         finally:
@@ -126,6 +131,7 @@ class Visors:
     async def close(self) -> None:
         """End every connection."""
         await self._tasks.close()
+        await self.nested.close()
         own = None if self._own is None else self._known[self._own].connection
         if own is not None:
             await own.close()
@@ -146,6 +152,7 @@ class Visors:
             if older is not None:
                 self._tasks.spawn(older.close(), f"replaced {pk}")
             connection.start(self._dial_control)
+            self.nested.joined(pk, connection.visor)
             self._known.touch(known, state=True)
             push = self._tasks.spawn(self._push_keys(connection), f"keys for {pk}")
             try:
@@ -154,10 +161,22 @@ class Visors:
                 push.cancel()
                 if known.connection is connection:
                     known.connection = None
+                    self.nested.left(pk)
                     known.offline_since = datetime.now(UTC)
                     self._known.touch(known, state=True)
                     log.info("visor offline pk=%s", pk)
                 await connection.close()
+
+    def admit(self, keys: Iterable[PubKey]) -> None:
+        """Have every visor admit these to its terminals, too; at most MAX_PUSHED in all."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._push]
+        new = new[: MAX_PUSHED - len(self._push)]
+        if not new:
+            return
+        self._push += new
+        for known in self._known:
+            if known.connection is not None and known.pk != self._own:
+                self._tasks.spawn(self._push_keys(known.connection), f"keys for {known.pk}")
 
     async def _push_keys(self, connection: Connection) -> None:
         if not self._push:
@@ -176,6 +195,8 @@ class Visors:
             log.warning("visor summary too large pk=%s", known.pk)
             return
         self.history.add(known.pk, summary, time())
+        if summary.is_hypervisor:
+            self.nested.says_it_is_one(known.pk)
 
     def _changed(self, connection: Connection) -> None:
         known = self._known.get(connection.pk)
@@ -188,6 +209,10 @@ class Visors:
     def rows(self) -> list[msgspec.Raw]:
         """What is known of every visor, ours first, then by key; nobody is asked."""
         return [self._known.row(one) for one in self._known]
+
+    def rows_without(self, keys: Collection[PubKey]) -> list[msgspec.Raw]:
+        """The same but for some of them."""
+        return [self._known.row(one) for one in self._known if one.pk not in keys]
 
     def row_json(self, pk: PubKey) -> msgspec.Raw | None:
         """One of these; None for a visor that is not known."""
@@ -209,6 +234,7 @@ class Visors:
             )
         self._known.forget(pk)
         self.history.forget(pk)
+        self.nested.forget(pk)
         await self.keeper.forget(pk)
 
     async def summaries(self) -> list[dict[str, Any]]:
@@ -238,7 +264,7 @@ class Visors:
 
     async def check_known(self, pk: PubKey) -> None:
         """Raises NotFound for a visor that neither we nor hypervisors here have heard of."""
-        if pk not in self._known:
+        if pk not in self._known and pk not in self.nested:
             await self.reach(pk)
 
     def hostname(self, pk: PubKey) -> str:
@@ -275,32 +301,47 @@ class Visors:
 
         Raises NotFound, Unavailable.
         """
-        known = self._known.get(pk)
-        if known is not None and known.connection is not None:
-            return known.connection.visor
-        through = self._behind.get(pk)
-        if through is None or through not in self.online():
-            through = await self._find_behind(pk)
+        if self.is_connected(pk):
+            return self.connected(pk)
+        through = await self.through(pk)
         if through is None:
             return self.connected(pk)  # says what is wrong
         return ProxiedVisor(self.connected(through), pk)
 
-    async def _find_behind(self, pk: PubKey) -> PubKey | None:
-        """The hypervisors are asked once in a while, whatever keys others ask us for."""
-        async with self._looking:
-            if self._clock() >= self._look_again:
-                await self._look_behind()
-                self._look_again = self._clock() + BEHIND_AGE
-        return self._behind.get(pk)
+    # What operations of our own visor ask for: `visor.managed.Managed`.
 
-    async def _look_behind(self) -> None:
-        lists = await managed.sub_lists(self, ops_hv.list_direct_visors)
-        self._behind = {
-            entry.pk: key
-            for key, found in lists.items()
-            if not isinstance(found, SkywireError)
-            for entry in found[:MAX_VISORS]
-        }
+    def is_connected(self, pk: PubKey) -> bool:
+        known = self._known.get(pk)
+        return known is not None and known.connection is not None
+
+    async def through(self, pk: PubKey) -> PubKey | None:
+        """The hypervisor among ours that `pk` is behind. Raises Unavailable."""
+        return await self.nested.through(pk)
+
+    def passing(self, pk: PubKey) -> AbstractContextManager[None]:
+        """A request for `pk` is passed on. Raises Unavailable when it goes in a circle."""
+        return self.nested.passing(pk)
+
+    async def below(self) -> list[HVSection]:
+        """What the hypervisors among ours tell about their visors."""
+        return await self.nested.below()
+
+    async def direct(self) -> list[HVVisorEntry]:
+        """Ours first, then those that are connected, by key; from summaries that are not old.
+
+        Those that are slow are as they were told last, or have none yet.
+        """
+        there = [one for one in self._known if one.connection is not None]
+        age = max(self._timing.watched, len(self._known) / POLLS)
+        asked = [
+            self._tasks.spawn(one.connection.refresh(), f"list {one.pk}")
+            for one in there
+            if one.connection is not None and one.online
+            if one.entry is None or self._clock() - one.row_time > age
+        ]
+        if asked:
+            await asyncio.wait(asked, timeout=DIRECT_WAIT)
+        return [self._known.entry(one) for one in there]
 
     def online(self) -> list[PubKey]:
         """The others that are connected now."""
