@@ -189,6 +189,8 @@ async def test_logs_since_a_moment(tmp_path: Path) -> None:
     async with client(tmp_path) as ask:
         told = {"error": "no new available logs"}
         assert await ask("GET", "/vpn-client/logs") == (500, told)
+        nothing: dict[str, Any] = {"last_log_timestamp": "", "logs": []}
+        assert await ask("GET", "/vpn-client/logs?empty=1") == (200, nothing)
         stamp = "2026-06-12T08:00:00.000000001+00:00"
         ask.apps.lines = ["[x] y\n", f"[{stamp}] INFO z\n"]
         found = {"last_log_timestamp": stamp, "logs": ask.apps.lines}

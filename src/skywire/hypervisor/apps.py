@@ -10,7 +10,7 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound, SkywireError
 from skywire.http.app import Handler
 from skywire.hypervisor import audit
-from skywire.hypervisor.answers import MALFORMED, answer, read_body
+from skywire.hypervisor.answers import MALFORMED, answer, flag, read_body
 from skywire.hypervisor.call import call, call_function, visor_key
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.forms import Adapter, by_body, form
@@ -104,16 +104,21 @@ def of_running(known: Operation) -> Handler:
     return handler
 
 
-@form(query={"since": "RFC 3339; lines after that moment"})
+@form(
+    query={
+        "since": "RFC 3339; lines after that moment",
+        "empty": "whether no lines are an empty list; by default they are an error, as in Go",
+    }
+)
 async def logs(request: web.Request) -> web.StreamResponse:
     """Lines since a moment, all without one."""
     name = (await _state(request)).app_config.name
     since = request.query.get("since", "")
     moment = go_time(since.replace(" ", "+")) if since else GoTime(0)  # a bare + arrives as a space
     lines = await call_function(request, ops_apps.logs_since, LogsRequest(moment, name))
-    if not lines:
+    if not lines and not flag(request, "empty"):
         raise SkywireError("no new available logs")
-    stamp = STAMP.match(lines[-1])
+    stamp = STAMP.match(lines[-1]) if lines else None
     last = stamp[1] if stamp is not None else ""
     return answer(request, {"last_log_timestamp": last, "logs": lines})
 
