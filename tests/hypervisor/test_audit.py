@@ -41,7 +41,7 @@ async def test_a_login_and_a_change_are_written_down(tmp_path: Path) -> None:
         assert second["details"] == {"min_hops": 3}
         assert (login["action"], login["user"], login["ok"]) == ("log in", "admin", True)
         assert login["details"] == {"username": "admin", "password": "***"}
-        assert (made["action"], made["user"]) == ("create account", "")
+        assert (made["action"], made["user"]) == ("create account", "admin")
         assert (failed["status"], failed["user"], failed["from"]) == (401, "", "127.0.0.1")
         assert failed["visor"] is None
         assert PASSWORD not in str(await entries(client))

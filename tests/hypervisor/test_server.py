@@ -185,7 +185,7 @@ async def test_without_accounts_another_name_for_the_loopback_is_refused(tmp_pat
 
 async def test_every_answer_has_the_security_headers(tmp_path: Path) -> None:
     async with hypervisor(tmp_path) as (client, _, _):
-        for path in ("/api/ping", "/api/about", "/nowhere", "/", "/ui/js/api.js"):
+        for path in ("/api/ping", "/api/about", "/nowhere", "/", "/ui/js/app/api.js"):
             headers = (await client.get(path)).headers
             assert headers["X-Content-Type-Options"] == "nosniff", path
             assert headers["X-Frame-Options"] == "DENY"
@@ -198,7 +198,7 @@ async def test_the_pages_are_served_with_their_types(tmp_path: Path) -> None:
         response = await client.get("/")
         assert (response.status, response.content_type) == (200, "text/html")
         assert "script-src 'self'" in response.headers["Content-Security-Policy"]
-        for path, kind in (("js/api.js", "javascript"), ("css/base.css", "text/css")):
+        for path, kind in (("js/app/api.js", "javascript"), ("css/base.css", "text/css")):
             response = await client.get(f"/ui/{path}")
             assert response.status == 200
             assert kind in response.content_type

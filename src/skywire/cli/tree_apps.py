@@ -78,6 +78,10 @@ visor_app = LazyGroup(
             "skywire.visor.ops_apps:restart_app",
             "Stop an app and start it, with the arguments that the config has now.",
         ),
+        "rm": Lazy(
+            "skywire.visor.ops_apps:remove_app",
+            "Take an app out of the config; one that runs is stopped first.",
+        ),
         "start": Lazy("skywire.cli.visor_app:start", "Start an app as the config has it."),
         "stop": Lazy(
             "skywire.visor.ops_apps:stop_app",

@@ -11,6 +11,7 @@ from skywire.http.app import error_response
 from skywire.hypervisor import audit
 from skywire.hypervisor.answers import answer, read_body
 from skywire.hypervisor.context import CONTEXT, Context
+from skywire.hypervisor.forms import form
 from skywire.hypervisor.guard import SESSION, public
 from skywire.hypervisor.sessions import COOKIE, Session
 from skywire.hypervisor.users import check_name
@@ -30,6 +31,7 @@ class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
 
 @routes.get("/api/user-exists")
 @public
+@form(answer=bool)
 async def user_exists(request: web.Request) -> web.StreamResponse:
     """Whether there is an account, or the first one must be made."""
     return answer(request, await request.app[CONTEXT].users.exist())
@@ -38,16 +40,21 @@ async def user_exists(request: web.Request) -> web.StreamResponse:
 @routes.post("/api/create-account")
 @public
 @audit.change("create account")
+@form(body=Account, answer=bool)
 async def create_account(request: web.Request) -> web.StreamResponse:
+    """The first and only account, `admin`."""
     account = await read_body(request, Account)
     await request.app[CONTEXT].users.create(account.username, account.password)
+    request[audit.ACTOR] = account.username
     return answer(request, True)
 
 
 @routes.post("/api/login")
 @public
 @audit.change("log in")
+@form(body=Account, answer=bool)
 async def log_in(request: web.Request) -> web.StreamResponse:
+    """A cookie for all other requests."""
     context = request.app[CONTEXT]
     account = await read_body(request, Account)
     if SESSION in request:
@@ -65,7 +72,9 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 @routes.post("/api/logout")
 @public
 @audit.change("log out")
+@form(answer=bool)
 async def log_out(request: web.Request) -> web.StreamResponse:
+    """End this session."""
     context = request.app[CONTEXT]
     if SESSION not in request:
         raise InvalidValue("not logged in")
@@ -77,6 +86,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/user")
 async def user(request: web.Request) -> web.StreamResponse:
+    """Who is logged in, here and elsewhere."""
     session = request[SESSION]
     others = request.app[CONTEXT].sessions.others(session)
     return answer(
@@ -91,6 +101,7 @@ async def user(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/change-password")
 @audit.change("change password")
+@form(body=NewPassword, answer=bool)
 async def change_password(request: web.Request) -> web.StreamResponse:
     """All sessions of the user end, this one included."""
     context = request.app[CONTEXT]

@@ -1,22 +1,22 @@
 """The API about the hypervisor and its visors, and the pages. Source: hypervisor.md §4."""
 
-import asyncio
-
 from aiohttp import web
 
 from skywire import __version__, ui
 from skywire.hypervisor.answers import answer
-from skywire.hypervisor.call import visor_key
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.forms import form
 from skywire.hypervisor.guard import SESSION, public
-from skywire.hypervisor.tree import summaries_by_hypervisor
+from skywire.visor.types import DmsgStats, Overview, Summary
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/api/ping")
 @public
+@form(media="text/plain")
 async def ping(_: web.Request) -> web.StreamResponse:
+    """Whether somebody answers."""
     return web.Response(body=b'"PONG!"', content_type="text/plain")
 
 
@@ -54,6 +54,7 @@ async def session(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/about")
 async def about(request: web.Request) -> web.StreamResponse:
+    """The hypervisor itself: key, version, dmsg."""
     context = request.app[CONTEXT]
     sessions = len(context.dmsg_servers())
     return answer(
@@ -68,40 +69,30 @@ async def about(request: web.Request) -> web.StreamResponse:
 
 
 @routes.get("/api/dmsg")
+@form(answer=list[DmsgStats])
 async def dmsg(request: web.Request) -> web.StreamResponse:
     """How each connected visor is reached."""
     return answer(request, request.app[CONTEXT].visors.stats())
 
 
 @routes.get("/api/visors")
+@form(answer=list[Overview])
 async def visors(request: web.Request) -> web.StreamResponse:
+    """The overview of every connected visor, ours first."""
     return answer(request, request.app[CONTEXT].visors.overviews())
 
 
 @routes.get("/api/visors-summary")
+@form(answer=list[Summary])
 async def visors_summary(request: web.Request) -> web.StreamResponse:
+    """The summary of every visor, ours first; of one that is away, the last one."""
     return answer(request, request.app[CONTEXT].visors.rows())
 
 
 @routes.get("/api/visors-tree-summary")
 async def visors_tree(request: web.Request) -> web.StreamResponse:
     """The same by hypervisor, with the visors of those that are connected to us."""
-    context = request.app[CONTEXT]
-    return answer(request, await summaries_by_hypervisor(context.visors, context.own))
-
-
-@routes.route("*", "/pty/{pk}")
-async def terminal(request: web.Request) -> web.StreamResponse:
-    """The terminal page of a visor, or the terminal itself."""
-    context = request.app[CONTEXT]
-    pk = visor_key(request)
-    await context.visors.check_known(pk)
-    work = context.terminals.handle(request, pk, context.dial, title=context.visors.hostname(pk))
-    task = asyncio.current_task()
-    if SESSION not in request or task is None:
-        return await work
-    with context.sessions.tied(request[SESSION], task.cancel):
-        return await work
+    return answer(request, await request.app[CONTEXT].tree.page())
 
 
 @routes.get("/")

@@ -14,6 +14,7 @@ next page, the last one of this page. `limit` is 100 unless said otherwise, 1000
 A handler that changes something has an action, `@change("log in")`. Secrets are not written down.
 """
 
+import asyncio
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -26,14 +27,16 @@ from aiohttp import web
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, SkywireError
 from skywire.http.app import Handler
-from skywire.hypervisor.answers import BODY, answer, flag
+from skywire.hypervisor.answers import BODY, answer, flag, lasting
 from skywire.hypervisor.audit_log import MAX_TEXT, details_text, to_json
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.forms import form
 from skywire.hypervisor.guard import READING, SESSION
 from skywire.stores.audit import MAX_FOUND, Entry, Wanted
 from skywire.visor.times import go_time
 
 FIRST_PAGE = 100
+WRITE_LIMIT = 10.0  # seconds a reader may take for a page of an export
 MAX_ID = 2**63 - 1
 TOO_MANY = 429
 GONE = 499  # the client did not wait for the answer
@@ -45,6 +48,15 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would calculate such
 
 ACTOR = web.RequestKey("ACTOR", str)  # who proved to be that by this very request
 WRITTEN = web.RequestKey("WRITTEN", bool)  # the handler writes entries itself
+
+FILTERS = {
+    "since": "RFC 3339; entries since then",
+    "before": "id; entries with lower ones: the next page",
+    "visor": "public key",
+    "user": "name of an account",
+    "action": "as in the entries",
+    "failed": "true: only what failed; false: only what did not",
+}
 
 routes = web.RouteTableDef()
 _actions: dict[Handler, str] = {}  # filled while the route modules are imported
@@ -128,6 +140,7 @@ def record(
 
 
 @routes.get("/api/audit")
+@form(query=FILTERS | {"limit": "at most so many, 100 without it"})
 async def audit(request: web.Request) -> web.StreamResponse:
     """The newest entries that match; see above."""
     found = await request.app[CONTEXT].audit.find(_wanted(request))
@@ -135,32 +148,37 @@ async def audit(request: web.Request) -> web.StreamResponse:
 
 
 @routes.get("/api/audit/export")
+@lasting
+@form(query=FILTERS | {"format": "csv or json"}, media="text/csv")
 async def export(request: web.Request) -> web.StreamResponse:
     """All that match, as a file: lines of CSV, or a JSON list."""
-    form = request.query.get("format", "csv")
-    if form not in ("csv", "json"):
-        raise InvalidValue(f"format '{form[:20]}': expected csv or json")
+    kind = request.query.get("format", "csv")
+    if kind not in ("csv", "json"):
+        raise InvalidValue(f"format '{kind[:20]}': expected csv or json")
+    wants_csv = kind == "csv"
     wanted = _wanted(request)._replace(limit=MAX_FOUND)
     page = await request.app[CONTEXT].audit.find(wanted)  # fails before the answer has begun
     response = web.StreamResponse(
         headers={
-            "Content-Type": "text/csv; charset=utf-8" if form == "csv" else "application/json",
-            "Content-Disposition": f'attachment; filename="skywire-audit.{form}"',
+            "Content-Type": "text/csv; charset=utf-8" if wants_csv else "application/json",
+            "Content-Disposition": f'attachment; filename="skywire-audit.{kind}"',
         }
     )
     await response.prepare(request)
-    await response.write(_csv([COLUMNS]) if form == "csv" else b"[")
-    first = True
+    await response.write(_csv([COLUMNS]) if wants_csv else b"[")
+    before = b""
     while page:
         rows = [to_json(entry) for entry in page]
-        if form == "csv":
-            await response.write(_csv([_cells(row) for row in rows]))
+        if wants_csv:
+            data = before + _csv([_cells(row) for row in rows])
         else:
-            joined = b",\n".join(map(msgspec.json.encode, rows))
-            await response.write(joined if first else b",\n" + joined)
-        first = False
+            data = before + b",\n".join(map(msgspec.json.encode, rows))
+        async with asyncio.timeout(WRITE_LIMIT):
+            await response.write(data)
+        before = b"" if wants_csv else b",\n"
         page = await request.app[CONTEXT].audit.find(wanted._replace(before=page[-1].id))
-    await response.write(b"" if form == "csv" else b"]\n")
+    if not wants_csv:
+        await response.write(b"]\n")
     await response.write_eof()
     return response
 

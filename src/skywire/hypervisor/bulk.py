@@ -40,6 +40,7 @@ from skywire.hypervisor.answers import MALFORMED, answer, lasting, read_body
 from skywire.hypervisor.bulk_actions import ACTIONS, Action, command
 from skywire.hypervisor.call import ask
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.forms import form
 
 MAX_VISORS = 1024
 AT_ONCE = 64  # visors that are worked on at the same time
@@ -53,7 +54,7 @@ routes = web.RouteTableDef()
 class Bulk(msgspec.Struct, forbid_unknown_fields=True):
     action: str
     visors: Annotated[list[str], Meta(max_length=MAX_VISORS)]
-    args: msgspec.Raw = msgspec.Raw(b"{}")
+    args: dict[str, Any] = {}
     preview: bool = False
 
 
@@ -76,6 +77,7 @@ async def actions(request: web.Request) -> web.StreamResponse:
 @routes.post("/api/bulk")
 @lasting
 @audit.change("bulk")
+@form(body=Bulk)
 async def bulk(request: web.Request) -> web.StreamResponse:
     """Do it, or tell what it would do; see above."""
     body = await read_body(request, Bulk)
@@ -83,9 +85,9 @@ async def bulk(request: web.Request) -> web.StreamResponse:
     if action is None:
         raise InvalidValue(f"action '{body.action[:60]}': expected one of {', '.join(ACTIONS)}")
     try:
-        arguments = msgspec.json.decode(body.args, type=action.arguments)
+        arguments = msgspec.convert(body.args, action.arguments)
         action.then(arguments)
-    except (msgspec.DecodeError, InvalidValue) as error:
+    except (msgspec.ValidationError, InvalidValue) as error:
         raise InvalidValue(f"args of '{body.action}': {error}") from error
     keys = list(dict.fromkeys(map(_key, body.visors)))
     request[audit.WRITTEN] = True

@@ -28,6 +28,7 @@ from skywire.hypervisor.answers import answer, read_body
 from skywire.hypervisor.audit import change
 from skywire.hypervisor.call import visor_key
 from skywire.hypervisor.context import CONTEXT
+from skywire.hypervisor.forms import form
 from skywire.hypervisor.history import columns
 from skywire.stores.fleet import STEP, Label
 
@@ -35,6 +36,7 @@ MAX_KEYS = 100  # of one request for histories; more would not fit into its firs
 MAX_HOURS = 24
 
 _ID = re.compile(r"[0-9a-f]{66}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+HOURS = {"hours": "of the past, 24 at most and without it"}
 
 routes = web.RouteTableDef()
 
@@ -42,20 +44,24 @@ routes = web.RouteTableDef()
 @routes.delete("/api/visors/{pk}")
 @change("remove visor")
 async def remove(request: web.Request) -> web.StreamResponse:
-    """409 while it is connected."""
+    """Forget a visor; 409 while it is connected."""
     await request.app[CONTEXT].visors.remove(visor_key(request))
     return answer(request, True)
 
 
 @routes.get("/api/visors/{pk}/history")
+@form(query=HOURS)
 async def history(request: web.Request) -> web.StreamResponse:
+    """Load, memory, disk and traffic of a visor over the last hours."""
     visors, pk = request.app[CONTEXT].visors, visor_key(request)
     await visors.check_known(pk)
     return answer(request, (await _histories(request, [pk]))[str(pk)])
 
 
 @routes.get("/api/history")
+@form(query={"pk": "public key; several times for several"} | HOURS)
 async def histories(request: web.Request) -> web.StreamResponse:
+    """The same of several visors, by key."""
     keys = [PubKey.parse(text) for text in request.query.getall("pk", [])]
     if len(keys) > MAX_KEYS:
         raise InvalidValue(f"{len(keys)} keys, at most {MAX_KEYS} are answered at once")
@@ -85,13 +91,16 @@ class LabelIn(msgspec.Struct, forbid_unknown_fields=True):
 
 @routes.get("/api/labels")
 async def labels(request: web.Request) -> web.StreamResponse:
+    """The labels of visors, dmsg servers and transports."""
     found = request.app[CONTEXT].visors.keeper.labels()
     return answer(request, [one._asdict() for one in found])
 
 
 @routes.put("/api/labels/{id}")
 @change("set label")
+@form(body=LabelIn)
 async def set_label(request: web.Request) -> web.StreamResponse:
+    """Name a visor, a dmsg server or a transport; an empty name takes it away."""
     id, body = _label_id(request), await read_body(request, LabelIn)
     label = Label(id, body.kind, " ".join(body.label.split()))
     await request.app[CONTEXT].visors.keeper.set_label(label)
@@ -101,7 +110,7 @@ async def set_label(request: web.Request) -> web.StreamResponse:
 @routes.delete("/api/labels/{id}")
 @change("delete label")
 async def delete_label(request: web.Request) -> web.StreamResponse:
-    """True also when there was none."""
+    """Take a label away; true also when there was none."""
     await request.app[CONTEXT].visors.keeper.set_label(Label(_label_id(request), "", ""))
     return answer(request, True)
 

@@ -35,7 +35,6 @@ class Form(NamedTuple):
     answer: Any = ANY
     media: str = JSON  # of the answer
     help: str = ""  # "": the handler's docstring
-    limit: float = 15.0  # seconds for the visor
 
 
 _forms: dict[Handler, Form] = {}  # filled while the route modules are imported

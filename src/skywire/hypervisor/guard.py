@@ -42,6 +42,10 @@ def public(handler: Handler) -> Handler:
     return handler
 
 
+def is_public(handler: Handler) -> bool:
+    return handler in _public
+
+
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """An `on_response_prepare` handler; what a page has set for itself stays."""
     if isinstance(request.match_info.route.resource, web.StaticResource):
@@ -125,4 +129,4 @@ def _needs_login(request: web.Request) -> bool:
     match = request.match_info
     if match.http_exception is not None:
         return request.path.startswith("/api/")
-    return match.handler not in _public and not isinstance(match.route.resource, web.StaticResource)
+    return not is_public(match.handler) and not isinstance(match.route.resource, web.StaticResource)
