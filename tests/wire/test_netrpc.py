@@ -13,6 +13,7 @@ from skywire.wire import gob
 from skywire.wire.gob_types import BYTES, EMPTY, INT, STRING, GoTypes, Slice
 from skywire.wire.netrpc import (
     MAX_ERROR_TEXT,
+    MAX_STRAY,
     Call,
     ClientSide,
     Reply,
@@ -105,6 +106,16 @@ def test_replies_to_unknown_or_forgotten_calls_are_dropped() -> None:
     data = server.reply(Call("pty.Write", 77), Slice(STRING), ["a"]) + server.reply(one, INT, 1)
     assert client.receive_data(data + server.reply(two, INT, 2)) == [Reply(1, 2)]
     assert client.receive_data(server.reply(two, INT, 2)) == []  # answered once
+
+
+def test_a_flood_of_replies_to_no_call_ends_the_connection() -> None:
+    client, server = ClientSide(), ServerSide(ARGUMENTS)
+    (one,) = ask(server, call(client))
+    client.forget(0)  # this one may come late
+    for _ in range(MAX_STRAY + 1):
+        assert client.receive_data(server.reply(one, INT, 1)) == []
+    with pytest.raises(RemoteProtocolError, match="calls nobody made"):
+        client.receive_data(server.reply(one, INT, 1))
 
 
 def test_an_undecodable_header_ends_the_connection() -> None:

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from skywire.errors import RemoteProtocolError
 from skywire.wire import gob
 from skywire.wire.gob_encode import put_block, put_uint
 from skywire.wire.gob_types import ANY, EMPTY, STRING, UINT64, Go, GoType, GoTypes
 from skywire.wire.gob_wire import read_uint
 
 MAX_ERROR_TEXT = 4096  # characters of an error text that we pass on
+MAX_STRAY = 256  # answers to no open call on one connection
 MAX_STARTS = 256  # methods whose header is remembered; those of others are made anew each time
 
 
@@ -96,6 +98,7 @@ class ClientSide:
         self._decoder = gob.Decoder(max_message)
         self._header: Response | None = None
         self._expected: dict[int, GoTypes] = {}
+        self._stray = MAX_STRAY  # answers to no open call that are passed over
         self._next_seq = 0
 
     def call(
@@ -113,10 +116,13 @@ class ClientSide:
 
     def forget(self, seq: int) -> None:
         """Nobody waits for this answer any more; it is dropped when it comes."""
-        self._expected.pop(seq, None)
+        if self._expected.pop(seq, None) is not None:
+            self._stray += 1  # it may come late
 
     def receive_data(self, data: bytes) -> list[Reply]:
-        """Raises RemoteProtocolError when the connection cannot go on."""
+        """Raises RemoteProtocolError when the connection cannot go on, and when too many answers
+        are to no call: ours, Go drops them, so that a peer could keep it busy without end.
+        """
         self._decoder.receive_data(data)
         replies: list[Reply] = []
         while True:
@@ -131,6 +137,10 @@ class ClientSide:
             self._header = None
             if self._expected.pop(reply.seq, None) is not None:
                 replies.append(reply)
+                continue
+            self._stray -= 1
+            if self._stray < 0:
+                raise RemoteProtocolError(f"more than {MAX_STRAY} answers to calls nobody made")
 
     def _body(self, header: Response) -> Any:
         """The Reply, or NEED_DATA. A body behind an error or an unknown number is dropped."""
