@@ -1,17 +1,15 @@
 """Hypervisors in a line, A → B → C: lists, and what A does to C. Source: hypervisor.md §7, §10."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import ClientSession, WSMsgType
 
-from skywire.crypto.generate import deterministic_key_pair
-from skywire.errors import NotFound, NotSupported, Refused, SkywireError, Unavailable
-from skywire.testing.wait import eventually
-from skywire.visor import managed, ops_hv, ops_transports
+from skywire.crypto.keys import PubKey
+from skywire.errors import NotFound, NotSupported, SkywireError
+from skywire.visor import ops_hv, ops_transports
 from skywire.visor.ops_hv import (
     HVAddTransport,
     HVRemoveRoutingRule,
@@ -24,50 +22,31 @@ from skywire.visor.ops_hv import (
 )
 from skywire.visor.types import BuildInfo, HealthInfo, LoadStats, Overview, Summary, to_json
 from skywire.visor.types_managed import HVVisorEntry, HVVisorTree
-from tests.visor.network import Node, network
+from tests.visor.lines import Line, key
+from tests.visor.lines import line as make_line
 from tests.visor.test_skynet_api import api_of
 
-A, B, C, D = (deterministic_key_pair(name.encode())[0] for name in "abcd")
+A, B, C, D = map(key, "abcd")
 ADDRESS = "2jBbGxZRGoQG1mqhPBnXnLTxK6oxsTf8os6"
-
-
-class Line(NamedTuple):
-    a: Node
-    b: Node
-    c: Node
 
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[Line]:
-    async with network(tmp_path) as net:
-        await net.start_discovery()
-        await net.start_server()
-        a = await net.start(net.hypervisor_config("a"))
-        section = net.hypervisor_section() | {"db_path": str(tmp_path / "b.db")}
-        b = await net.start(net.config("b", hypervisor=section, hypervisors=[str(a.pk)]))
-        c = await net.start(
-            net.config("c", hypervisors=[str(b.pk)], local_path=str(tmp_path / "c"))
-        )
-        await eventually(lambda: online(a) == [b.pk])
-        await eventually(lambda: online(b) == [c.pk])
-        yield Line(a, b, c)
-
-
-def online(node: Node) -> list[Any]:
-    return [] if node.visor.managed is None else node.visor.managed.online()
+    async with make_line(tmp_path, "a", "b", "c") as made:
+        yield made
 
 
 async def test_all_are_listed_from_afar(line: Line) -> None:
     async with asyncio.timeout(20):
-        direct = await ops_hv.list_direct_visors(line.a.visor)
+        direct = await ops_hv.list_direct_visors(line["a"].visor)
         assert [(entry.pk, entry.is_local, entry.online) for entry in direct] == [
             (A, True, True),
             (B, False, True),
         ]
         assert direct[1].load is not None
-        flat = await ops_hv.list_visors(line.a.visor)
+        flat = await until_listed(line, C)
         assert [(entry.pk, entry.proxied_via) for entry in flat] == [(A, None), (B, None), (C, B)]
-        tree = await ops_hv.list_visors_tree(line.a.visor)
+        tree = await ops_hv.list_visors_tree(line["a"].visor)
     assert [(section.hypervisor_pk, section.via_chain) for section in tree.sections] == [
         (A, []),
         (B, [A]),
@@ -75,8 +54,17 @@ async def test_all_are_listed_from_afar(line: Line) -> None:
     assert [entry.pk for entry in tree.sections[1].visors] == [B, C]
 
 
+async def until_listed(line: Line, pk: PubKey) -> list[HVVisorEntry]:
+    """The flat list of A once `pk` is on it."""
+    while True:
+        flat = await ops_hv.list_visors(line["a"].visor)
+        if any(entry.pk == pk for entry in flat):
+            return flat
+        await asyncio.sleep(0.1)
+
+
 async def test_what_is_asked_of_one_behind_takes_effect_there(line: Line) -> None:
-    visor, far = line.a.visor, line.c.visor
+    visor, far = line["a"].visor, line["c"].visor
     async with asyncio.timeout(30):
         summary = await ops_hv.summary_of(visor, C)
         assert summary.overview is not None
@@ -109,78 +97,9 @@ async def test_what_is_asked_of_one_behind_takes_effect_there(line: Line) -> Non
 async def test_one_that_nobody_knows_is_not_reachable(line: Line) -> None:
     async with asyncio.timeout(20):
         with pytest.raises(NotFound, match=f"visor {D} not reachable"):
-            await ops_hv.summary_of(line.a.visor, D)
+            await ops_hv.summary_of(line["a"].visor, D)
         with pytest.raises(NotSupported, match="hypervisor not running"):
-            await ops_hv.list_visors(line.c.visor)
-
-
-class Answering:
-    """A visor that answers everything with `answer`, or fails with it."""
-
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
-
-    async def call(self, function: Callable[..., Awaitable[Any]], *request: Any) -> Any:
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        if self._answer is None:
-            await asyncio.Event().wait()
-        return self._answer
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-class Few:
-    def __init__(self, **visors: Any) -> None:
-        self._visors = {globals()[name]: Answering(answer) for name, answer in visors.items()}
-
-    def online(self) -> list[Any]:
-        return [pk for pk in self._visors if pk != A]
-
-    def connected(self, pk: Any) -> Answering:
-        return self._visors[pk]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        Refused("no", reason="hypervisor not running"),
-        Refused("hypervisor not running", reason="x"),
-        Refused("hypervisor not enabled"),
-        Refused("rpc: can't find method app-visor.HVListDirectVisors"),
-    ],
-)
-async def test_visors_that_are_no_hypervisors_are_passed_over(error: Exception) -> None:
-    subs = await managed.sub_lists(Few(B=error, C=[HVVisorEntry(D)]), ops_hv.list_direct_visors)
-    assert (B in subs) is (str(error) == "no")  # the text counts
-    assert subs[C] == [HVVisorEntry(D)]
-
-
-async def test_other_failures_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(managed, "SUB_LIMIT", 0.05)
-    few = Few(B=Unavailable("busy"), C=None)
-    subs = await managed.sub_lists(few, ops_hv.list_direct_visors)
-    tree = managed.tree(A, [HVVisorEntry(A)], subs)
-    assert [section.sub_error for section in tree.sections] == [
-        "",
-        "busy",
-        "no answer within 0.05 s",
-    ]
-    assert managed.flat([HVVisorEntry(A)], subs) == [HVVisorEntry(A)]
-
-
-async def test_a_visor_that_does_not_answer_is_listed_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(managed, "SUMMARY_LIMIT", 0.05)
-    few = Few(A=full(), B=Unavailable("busy"), C=None)
-    entries = await managed.direct_entries(few, A, ops_hv.summary_of)
-    assert [(entry.pk, entry.online, entry.error) for entry in entries] == [
-        (A, True, ""),
-        (B, False, "busy"),
-        (C, False, "no answer within 0.05 s"),
-    ]
+            await ops_hv.list_visors(line["c"].visor)
 
 
 def full() -> Summary:
@@ -212,17 +131,17 @@ def test_the_json_is_that_of_the_specification() -> None:
 
 async def test_over_http_one_behind_is_as_one_that_is_connected(line: Line) -> None:
     """hypervisor.md §10 no. 11."""
-    async with api_of(line.a, line.c) as api:
+    async with api_of(line["a"], line["c"]) as api:
         assert (await api.get("/summary"))["overview"]["local_pk"] == str(C)
         assert (await api.get(""))["local_pk"] == str(C)
         assert await api.get("/apps") == []
         assert await api.get("/routes") == []
         assert await api.get("/transports") == []
         assert await api.ask("POST", "/min-hops", {"min_hops": 1}) == (200, {})
-        assert line.c.visor.config.routing.min_hops == 1
+        assert line["c"].visor.config.routing.min_hops == 1
         refused = await api.ask("PUT", "/persistent-transports", [])
         assert refused[1] == {"error": "operation not supported on proxied visor"}
-    async with asyncio.timeout(20), ClientSession(line.a.fact("hypervisor", "url")) as session:
+    async with asyncio.timeout(20), ClientSession(line.url("a")) as session:
         async with session.get("/api/visors-tree-summary") as response:
             sections = (await response.json())["sections"]
         assert [section["hypervisor_pk"] for section in sections] == [str(A), str(B)]

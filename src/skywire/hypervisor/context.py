@@ -13,6 +13,7 @@ from skywire.hypervisor.audit_log import AuditLog
 from skywire.hypervisor.csrf import CsrfTokens
 from skywire.hypervisor.followers import Followers
 from skywire.hypervisor.sessions import Attempts, Sessions
+from skywire.hypervisor.tree import Tree
 from skywire.hypervisor.users import Users
 from skywire.hypervisor.visors import Visors
 from skywire.pty.dialing import Dial
@@ -39,6 +40,10 @@ class Context:
     attempts: Attempts = field(default_factory=lambda: Attempts(monotonic))
     terminals: WebTerminals = field(default_factory=WebTerminals)
     followers: Followers = field(default_factory=Followers)
+    tree: Tree = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tree = Tree(self.visors, self.own)
 
     @classmethod
     def from_config(

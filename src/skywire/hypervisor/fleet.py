@@ -5,6 +5,7 @@ Rows are kept as JSON and answered as they are: 1,000 of them cost a list no mor
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import time
 from typing import Any
@@ -17,6 +18,7 @@ from skywire.hypervisor.changes import Changes
 from skywire.hypervisor.connection import Connection
 from skywire.stores.fleet import Label, SavedVisor
 from skywire.visor.types import Overview, Summary, to_json
+from skywire.visor.types_managed import HVVisorEntry
 
 MAX_VISORS = 2048  # known at one time; one more takes the place of the one offline the longest
 MAX_ROW = 1024 * 1024  # bytes of JSON kept of one visor
@@ -34,6 +36,7 @@ class Known:
         "changed",
         "connection",
         "contested_until",
+        "entry",
         "hostname",
         "last_seen",
         "offline_since",
@@ -51,6 +54,7 @@ class Known:
         self.connection: Connection | None = None
         self.row = b""
         self.row_time = 0.0  # of the event loop's clock
+        self.entry: HVVisorEntry | None = None  # of the last summary, if it is of this run
         self.source: str | None = None
         self.hostname = ""
         self.replaced: list[float] = []  # when newer connections took the place of older ones
@@ -139,6 +143,7 @@ class Fleet:
         if kept:
             known.row_time, known.source = self._clock(), VISOR
             known.hostname = overview.hostname
+            known.entry = HVVisorEntry.of(known.pk, summary)
         self.touch(known, state=known.saved_at is None)
         return kept
 
@@ -171,6 +176,18 @@ class Fleet:
             ours["contested"] = True
         row = known.row or _unknown(known.pk)
         return msgspec.Raw(row[:-1] + b"," + msgspec.json.encode(ours)[1:])
+
+    def entry(self, known: Known) -> HVVisorEntry:
+        """The same for those who list our visors from afar."""
+        error = "" if known.online else "no answer"
+        if known.entry is None:
+            error = error or "no summary yet"
+        return replace(
+            known.entry or HVVisorEntry(known.pk),
+            online=not error,
+            error=error,
+            is_local=known.pk == self.own,
+        )
 
     def restore(self, visors: list[SavedVisor]) -> None:
         """As they were when an earlier run ended; those that are there already stay."""

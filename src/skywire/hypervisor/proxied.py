@@ -11,11 +11,13 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import NotFound, NotSupported
 from skywire.visor import (
     ops_apps,
+    ops_dmsg,
     ops_hv,
     ops_info,
     ops_node,
     ops_reward,
     ops_routes,
+    ops_services,
     ops_transports,
 )
 from skywire.visor.client import VisorClient
@@ -119,6 +121,8 @@ _CHANGE: dict[Any, tuple[Callable[..., Awaitable[Any]], Callable[..., Any]]] = {
         lambda pk, wanted: ops_hv.HVLogsSince(pk, wanted.since, wanted.name),
     ),
     ops_routes.set_min_hops: (ops_hv.set_min_hops_of, ops_hv.HVSetMinHops),
+    ops_routes.set_calculate_routes: (ops_hv.set_calculate_routes_of, ops_hv.HVSetBool),
+    ops_routes.set_mux_routes: (ops_hv.set_mux_routes_of, ops_hv.HVSetMuxRoutes),
     ops_routes.remove_routing_rule: (ops_hv.remove_routing_rule_of, ops_hv.HVRemoveRoutingRule),
     ops_reward.set_reward_address: (ops_hv.set_reward_address_of, ops_hv.HVSetRewardAddress),
     ops_transports.add_transport: (
@@ -129,6 +133,10 @@ _CHANGE: dict[Any, tuple[Callable[..., Awaitable[Any]], Callable[..., Any]]] = {
     ),
     ops_transports.remove_transport: (ops_hv.remove_transport_of, ops_hv.HVRemoveTransport),
     ops_transports.set_public_autoconnect: (ops_hv.set_public_autoconnect_of, ops_hv.HVSetBool),
+    ops_services.service_health: (ops_hv.service_health_of, lambda pk: pk),
+    ops_dmsg.dmsg_sessions: (ops_hv.dmsg_sessions_of, lambda pk: pk),
+    ops_dmsg.dmsg_connect_all: (ops_hv.dmsg_connect_all_of, lambda pk: pk),
+    ops_dmsg.set_dmsg_sessions: (ops_hv.set_dmsg_sessions_of, ops_hv.HVSetDmsgSessionsCount),
     ops_node.reload: (ops_hv.reload_of, lambda pk: pk),
     ops_node.shutdown: (ops_hv.shutdown_of, lambda pk: pk),
 }

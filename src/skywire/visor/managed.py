@@ -5,41 +5,59 @@
 What is asked of a visor behind another hypervisor goes to that one as a method of its own, `HV…`.
 """
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from skywire.crypto.keys import PubKey
 from skywire.errors import NotFound, NotSupported, SkywireError
 from skywire.visor.client import VisorClient
-from skywire.visor.types import Summary
 from skywire.visor.types_managed import HVSection, HVVisorEntry, HVVisorTree
 
 if TYPE_CHECKING:
     from skywire.visor.visor import Visor
 
-log = logging.getLogger(__name__)
-
-SUMMARY_LIMIT = 5.0  # seconds a visor may take for its summary
 SUB_LIMIT = 10.0  # seconds a hypervisor may take for the list of its visors
+PASS_LIMIT = 20.0  # seconds a request may take that is passed on …
+ADD_LIMIT = 60.0  # … and one that opens a transport
+MAX_TRANSPORTS = 1000  # told in one list: those of the visors that come first
 NOT_RUNNING = "hypervisor not running"
 # begin or are in the errors of visors that are no hypervisors: they are passed over
 NO_HYPERVISOR = (NOT_RUNNING, "hypervisor not enabled", "can't find method", "can't find service")
-
-_Answer = TypeVar("_Answer")
-Operation = Callable[..., Awaitable[_Answer]]
 
 
 class Managed(Protocol):
     """`hypervisor.visors.Visors`."""
 
     def online(self) -> list[PubKey]:
-        """The visors that are connected to us, ours not among them."""
+        """The visors that are connected to us and answer, ours not among them."""
         ...
 
     def connected(self, pk: PubKey) -> VisorClient:
-        """One of these, or ours. Raises NotFound, Unavailable."""
+        """One of those that are connected, or ours. Raises NotFound, Unavailable."""
+        ...
+
+    def is_connected(self, pk: PubKey) -> bool: ...
+
+    async def direct(self) -> list[HVVisorEntry]:
+        """Ours first, then those that are connected, by key; as told last, or just now."""
+        ...
+
+    async def below(self) -> list[HVSection]:
+        """What the hypervisors among them told about theirs; `via_chain` begins with ours."""
+        ...
+
+    async def through(self, pk: PubKey) -> PubKey | None:
+        """Which of those that are connected `pk` is behind. Raises Unavailable."""
+        ...
+
+    def passing(self, pk: PubKey) -> AbstractContextManager[None]:
+        """A request for `pk` is passed on. Raises Unavailable when it goes in a circle."""
+        ...
+
+    def admit(self, keys: Iterable[PubKey]) -> None:
+        """Have every visor let these open terminals, as our own hypervisors."""
         ...
 
 
@@ -57,84 +75,46 @@ def managed(visor: "Visor") -> Managed:
     return visor.managed
 
 
-async def find(
-    visors: Managed, own: PubKey, pk: PubKey, list_direct: Operation[list[HVVisorEntry]]
-) -> Place:
-    """Ours, one that is connected, or one behind one that is. Raises NotFound."""
-    if pk == own or pk in visors.online():
+def is_no_hypervisor(error: SkywireError) -> bool:
+    """Whether a visor says so that it has no visors."""
+    return any(text in str(error) for text in NO_HYPERVISOR)
+
+
+async def find(visors: Managed, own: PubKey, pk: PubKey) -> Place:
+    """Ours, one that is connected, or one behind one that is. Raises NotFound, Unavailable."""
+    if pk == own or visors.is_connected(pk):
         return Place(visors.connected(pk), behind=False)
-    for key, entries in (await sub_lists(visors, list_direct)).items():
-        if not isinstance(entries, SkywireError) and any(entry.pk == pk for entry in entries):
-            return Place(visors.connected(key), behind=True)
-    raise NotFound(f"visor {pk} not reachable")
+    through = await visors.through(pk)
+    if through is None:
+        raise NotFound(f"visor {pk} not reachable")
+    return Place(visors.connected(through), behind=True)
 
 
-SubLists = dict[PubKey, "list[HVVisorEntry] | SkywireError"]
-
-
-async def sub_lists(visors: Managed, list_direct: Operation[list[HVVisorEntry]]) -> SubLists:
-    """What the hypervisors among our visors list; in the order of their keys."""
-    keys = sorted(visors.online())
-    lists = await asyncio.gather(*(_ask(visors, key, list_direct) for key in keys))
-    return {key: found for key, found in zip(keys, lists, strict=True) if found is not None}
-
-
-async def _ask(
-    visors: Managed, key: PubKey, list_direct: Operation[list[HVVisorEntry]]
-) -> "list[HVVisorEntry] | SkywireError | None":
-    """None for a visor that is no hypervisor."""
-    try:
-        async with asyncio.timeout(SUB_LIMIT):
-            return await visors.connected(key).call(list_direct)
-    except TimeoutError:
-        return SkywireError(f"no answer within {SUB_LIMIT:g} s")
-    except SkywireError as error:
-        if any(text in str(error) for text in NO_HYPERVISOR):
-            return None
-        return error
-
-
-async def direct_entries(
-    visors: Managed, own: PubKey, summary: Operation[Summary]
-) -> list[HVVisorEntry]:
-    """Ours first, then those that are connected, by key."""
-    keys = [own, *sorted(visors.online())]
-    return list(await asyncio.gather(*(_entry(visors, key, own, summary) for key in keys)))
-
-
-async def _entry(
-    visors: Managed, key: PubKey, own: PubKey, summary: Operation[Summary]
-) -> HVVisorEntry:
-    try:
-        async with asyncio.timeout(SUMMARY_LIMIT):
-            found = HVVisorEntry.of(key, await visors.connected(key).call(summary))
-    except TimeoutError:
-        found = HVVisorEntry(key, error=f"no answer within {SUMMARY_LIMIT:g} s")
-    except SkywireError as error:
-        found = HVVisorEntry(key, error=str(error))
-    found.is_local = key == own
-    return found
-
-
-def flat(direct: Sequence[HVVisorEntry], subs: SubLists) -> list[HVVisorEntry]:
+def flat(direct: Sequence[HVVisorEntry], below: Sequence[HVSection]) -> list[HVVisorEntry]:
     """Each visor once; those behind another hypervisor say so."""
     entries = {entry.pk: entry for entry in direct}
-    for key, found in subs.items():
-        for entry in [] if isinstance(found, SkywireError) else found:
+    for section in below:
+        key = section.hypervisor_pk
+        for entry in [] if section.sub_error else section.visors:
             if entry.pk not in entries:
-                entry.proxied_via, entry.is_local = key, False
-                entries[entry.pk] = entry
-    return list(entries.values())
+                entries[entry.pk] = replace(entry, proxied_via=key, is_local=False)
+    return _within(list(entries.values()), MAX_TRANSPORTS)[0]
 
 
-def tree(own: PubKey, direct: Sequence[HVVisorEntry], subs: SubLists) -> HVVisorTree:
-    """Our section, then one for each hypervisor among our visors."""
-    sections = [HVSection(own, visors=list(direct))]
-    for key, found in subs.items():
-        section = HVSection(key, via_chain=[own])
-        if isinstance(found, SkywireError):
-            section.sub_error = str(found)
-        else:
-            section.visors = found
-        sections.append(section)
+def tree(own: PubKey, direct: Sequence[HVVisorEntry], below: Sequence[HVSection]) -> HVVisorTree:
+    """Our section, then those of the hypervisors below ours."""
+    room, sections = MAX_TRANSPORTS, []
+    for section in [HVSection(own, visors=list(direct)), *below]:
+        visors, room = _within(section.visors, room)
+        sections.append(replace(section, visors=visors))
     return HVVisorTree(sections)
+
+
+def _within(entries: Sequence[HVVisorEntry], room: int) -> tuple[list[HVVisorEntry], int]:
+    """Without the transports for which there is no room; their number stays."""
+    kept = []
+    for entry in entries:
+        count = len(entry.transport_summaries)
+        kept.append(entry if count <= room else replace(entry, transport_summaries=[]))
+        room -= count if count <= room else 0
+    return kept, room

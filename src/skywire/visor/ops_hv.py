@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID as Uuid
 
 from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.errors import Unavailable
 from skywire.operations import operation
 from skywire.visor import (
     managed,
@@ -27,7 +28,7 @@ from skywire.visor.ops_services import ServiceHealth
 from skywire.visor.ops_transports import AddTransportIn
 from skywire.visor.types import DmsgServer, Summary, TransportSummary
 from skywire.visor.types_apps import LogsRequest, SetAutoStart, StartApp
-from skywire.visor.types_managed import HVVisorEntry, HVVisorTree
+from skywire.visor.types_managed import HVSection, HVVisorEntry, HVVisorTree
 from skywire.wire.gob_types import (
     BOOL,
     DURATION,
@@ -131,7 +132,7 @@ _Answer = TypeVar("_Answer")
 @operation(rpc="HVListDirectVisors")
 async def list_direct_visors(visor: "Visor") -> list[HVVisorEntry]:
     """This visor and those that are connected to its hypervisor."""
-    return await managed.direct_entries(managed.managed(visor), visor.pk, ops_info.summary)
+    return managed.flat(await managed.managed(visor).direct(), [])
 
 
 @operation(rpc="HVListVisors")
@@ -146,11 +147,9 @@ async def list_visors_tree(visor: "Visor") -> HVVisorTree:
     return managed.tree(visor.pk, *await _lists(visor))
 
 
-async def _lists(visor: "Visor") -> tuple[list[HVVisorEntry], managed.SubLists]:
+async def _lists(visor: "Visor") -> tuple[list[HVVisorEntry], list[HVSection]]:
     visors = managed.managed(visor)
-    return await asyncio.gather(
-        list_direct_visors(visor), managed.sub_lists(visors, list_direct_visors)
-    )
+    return await asyncio.gather(visors.direct(), visors.below())
 
 
 async def _act(
@@ -159,16 +158,21 @@ async def _act(
     itself: tuple[Callable[..., Awaitable[_Answer]], Any],
     direct: Callable[..., Awaitable[_Answer]],
     *request: Any,
+    limit: float = managed.PASS_LIMIT,
 ) -> _Answer:
     """Call `direct` of the visor `pk`; if that is behind another hypervisor, `itself` of that one.
 
-    Raises what they raise, and NotFound.
+    Raises what they raise, NotFound, and Unavailable when there is no answer in `limit` seconds.
     """
-    place = await managed.find(managed.managed(visor), visor.pk, pk, list_direct_visors)
-    if place.behind:
-        function, whole = itself
-        return await place.client.call(function, whole)
-    return await place.client.call(direct, *request)
+    visors = managed.managed(visor)
+    place = await managed.find(visors, visor.pk, pk)
+    function, arguments = (itself[0], itself[1:]) if place.behind else (direct, request)
+    try:
+        with visors.passing(pk):
+            async with asyncio.timeout(limit):
+                return await place.client.call(function, *arguments)
+    except TimeoutError:
+        raise Unavailable(f"visor {pk} did not answer within {limit:g} s") from None
 
 
 @operation(rpc="HVVisorSummary")
@@ -247,7 +251,9 @@ async def add_transport_of(visor: "Visor", request: HVAddTransport) -> Transport
     """Have one of the visors open a transport."""
     wanted = AddTransportIn(request.remote, request.type, request.timeout, request.label)
     itself = (add_transport_of, request)
-    return await _act(visor, request.pk, itself, ops_transports.add_transport, wanted)
+    return await _act(
+        visor, request.pk, itself, ops_transports.add_transport, wanted, limit=managed.ADD_LIMIT
+    )
 
 
 @operation(rpc="HVRemoveTransport")
