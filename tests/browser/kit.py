@@ -129,10 +129,13 @@ class Tab:
                     await asyncio.sleep(0.02)
                 return found
         except TimeoutError:
-            state = await self.page.locator("#state-text").text_content()
-            raise AssertionError(
-                f"in vain; {state!r} over:\n{(await self.screen())[-2000:]}"
-            ) from None
+            raise AssertionError(f"in vain; {await self._looks()}") from None
+
+    async def _looks(self) -> str:
+        state = self.page.locator("#state-text")
+        if not await state.count():  # it is no terminal
+            return (await self.page.locator("body").inner_text())[:2000]
+        return f"{await state.text_content()!r} over:\n{(await self.screen())[-2000:]}"
 
     async def shows(self, text: str) -> str:
         async def found() -> str:

@@ -45,10 +45,25 @@ def test_pages_need_nothing_inline_and_only_files_of_ours(name: str) -> None:
 def test_scripts_import_only_files_that_exist_and_build_no_html() -> None:
     for script in ROOT.glob("js/**/*.js"):
         text = script.read_text()
-        for target in re.findall(r'^(?:import|export) .*?"(\.[^"]+)";', text, re.M):
+        static = re.findall(r'^(?:import|export|\}) .*?"(\.[^"]+)";', text, re.M)
+        for target in static + re.findall(r'import\("([^"]+)"\)', text):
             assert (script.parent / target).is_file(), f"{script.name} imports {target}"
-        for banned in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        for banned in (
+            "innerHTML",
+            "InnerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+        ):
             assert banned not in text, f"{script.name} uses {banned}"
+
+
+def test_the_styles_of_each_page_exist() -> None:
+    names = re.findall(r'"([\w-]+\.css)"', (ROOT / "js/app/pages.js").read_text())
+    assert "nodes.css" in names
+    for name in names:
+        assert (ROOT / "css" / name).is_file()
 
 
 @pytest.mark.parametrize("suffix", ["js", "css", "html"])

@@ -2,22 +2,26 @@
 
 import { Dialog } from "./dialogs.js";
 import { Store, useStore } from "./store.js";
-import { html, useEffect } from "./view.js";
+import { html, useLayoutEffect, useRef } from "./view.js";
 
 /** @typedef {{keys: string[], what: string, run: (event: KeyboardEvent) => void}} Shortcut */
 
-const shortcuts = new Store({ all: /** @type {Shortcut[]} */ ([]), help: false });
+/** @type {Store<{pages: {current: Shortcut[]}[], help: boolean}>} */
+const shortcuts = new Store({ pages: [], help: false });
+
+const all = () => shortcuts.state.pages.flatMap((page) => page.current);
 
 /**
  * Keys of a page while it is drawn. They rest while somebody types, and while a dialog is open.
  * @param {Shortcut[]} own `keys` as in `KeyboardEvent.key`
- * @param {any[]} inputs as in useEffect
  */
-export function useShortcuts(own, inputs) {
-  useEffect(() => {
-    shortcuts.set({ all: [...shortcuts.state.all, ...own] });
-    return () => shortcuts.set({ all: shortcuts.state.all.filter((one) => !own.includes(one)) });
-  }, inputs);
+export function useShortcuts(own) {
+  const latest = useRef(own);
+  latest.current = own; // what a key does, it does to what was drawn last
+  useLayoutEffect(() => {
+    shortcuts.set({ pages: [...shortcuts.state.pages, latest] });
+    return () => shortcuts.set({ pages: shortcuts.state.pages.filter((page) => page !== latest) });
+  }, []);
 }
 
 export function showKeys() {
@@ -33,7 +37,7 @@ addEventListener("keydown", (event) => {
     showKeys();
     return;
   }
-  const found = shortcuts.state.all.find((one) => one.keys.includes(event.key));
+  const found = all().find((one) => one.keys.includes(event.key));
   if (found === undefined) return;
   event.preventDefault();
   found.run(event);
@@ -41,12 +45,11 @@ addEventListener("keydown", (event) => {
 
 /** The list, when somebody asks for it; the shell has one. */
 export function KeysHelp() {
-  const { help, all } = useStore(shortcuts, (state) => state);
-  if (!help) return null;
+  if (!useStore(shortcuts, (state) => state.help)) return null;
   const close = () => shortcuts.set({ help: false });
   return html`<${Dialog} title="Keys" onClose=${close}>
     <dl class="shortcuts">
-      ${all.map(
+      ${all().map(
         (one) => html`<dt>${one.keys.slice(0, 2).map((key) => html`<kbd>${NAMES[key] ?? key}</kbd> `)}</dt>
           <dd>${one.what}</dd>`,
       )}

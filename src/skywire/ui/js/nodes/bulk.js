@@ -176,7 +176,7 @@ function Results({ keys, results, step }) {
           ${result === undefined
             ? html`<${State} mark="wait" word="waiting" />`
             : !result.ok
-              ? html`<${State} mark="bad" word=${step === "preview" ? "will be left out" : "failed"} /> <span class="why">${sentence(result.error)}</span>`
+              ? html`<${State} mark="bad" word=${step === "preview" ? "will be left out" : "failed"} /> <span class="why">${sentence(readable(result.error))}</span>`
               : step === "done"
                 ? html`<${State} mark="good" word="done" />`
                 : html`<span class=${result.changes === false ? "same-already" : ""}>
@@ -256,6 +256,14 @@ function toResult(line) {
 function appsOf(keys) {
   const nodes = keys.map((key) => fleet.state.nodes.get(key));
   return [...new Set(nodes.flatMap((node) => node?.apps ?? []))].sort();
+}
+
+/**
+ * @param {string} error
+ * @returns {string} the same, with names or short keys
+ */
+function readable(error) {
+  return error.replace(/'?([0-9a-f]{66})'?/g, (_, key) => nameOfKey(key) || shortKey(key));
 }
 
 /** @param {string} words */

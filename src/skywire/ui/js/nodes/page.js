@@ -93,7 +93,6 @@ export default function NodesPage({ query }) {
       { keys: ["a"], what: "do something with what is selected", run: () => chosen.size > 0 && tools.act([...chosen]) },
       { keys: ["Escape"], what: "select nothing", run: () => setChosen(new Set()) },
     ],
-    [lines, current, chosen, height],
   );
 
   if (refreshedAt === 0) return html`<${Heading} /><${Loading} what="Asking for the nodes…" />`;
@@ -138,7 +137,7 @@ export default function NodesPage({ query }) {
         </select>
       </label>
       <label class="pick-one">
-        <span>Group by</span>
+        <span>Group</span>
         <select
           value=${by}
           onChange=${(/** @type {any} */ event) => {
@@ -172,7 +171,7 @@ export default function NodesPage({ query }) {
       : html`<div class="selection" role="region" aria-label="Selected nodes">
           <strong>${picked.length} selected</strong>
           ${features.has("bulk") ? html`<button type="button" class="primary" onClick=${() => tools.act(picked.map((node) => node.key))}>Do something…</button>` : null}
-          <button type="button" onClick=${() => setChosen(new Set())}>Select nothing</button>
+          <button type="button" onClick=${() => setChosen(new Set())}>Clear</button>
         </div>`}
     ${dialog === null ? null : html`<${dialog.kind} ...${dialog.props} onClose=${() => setDialog(null)} />`}
   `;

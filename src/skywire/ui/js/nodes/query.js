@@ -120,7 +120,7 @@ export function sorted(nodes, sort) {
 
 /** What one can group by, and its word. */
 export const GROUPS = Object.freeze({
-  none: "no groups",
+  none: "nothing",
   hypervisor: "hypervisor",
   state: "state",
   version: "version",

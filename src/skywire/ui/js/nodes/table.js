@@ -88,7 +88,7 @@ function GroupRow({ group, closed, index, chosen, tools }) {
     <td role="cell" class="pick">
       <label><input type="checkbox" aria-label=${`Select the group ${group.word}`} checked=${all} ref=${mixed} onClick=${() => tools.pickMany(group.nodes, !all)} /></label>
     </td>
-    <th role="rowheader" scope="rowgroup" colspan=${COLUMNS.length + 3} class="group-head">
+    <th role="rowheader" scope="rowgroup" colspan="2" class="group-head">
       <button type="button" class="fold" aria-expanded=${String(!closed)} onClick=${() => tools.fold(group.id)}>
         <${Icon} name=${closed ? "next" : "down"} />${group.word}
       </button>
@@ -96,5 +96,7 @@ function GroupRow({ group, closed, index, chosen, tools }) {
       ${group.key === "" ? null : html`<${Key} value=${group.key} />`}
       ${group.problem === "" ? null : html`<span class="group-problem">not known at present: ${group.problem}</span>`}
     </th>
+    ${COLUMNS.map(({ id }) => html`<td key=${id} class=${`c-${id}`} aria-hidden="true"></td>`)}
+    <td class="act" aria-hidden="true"></td>
   </tr>`;
 }
