@@ -47,9 +47,11 @@ export class Connection {
   #socket = null;
   #backoff = new Backoff();
   #timer = 0;
-  #key = `skywire.pty:${location.pathname}`;
-  #query = new URLSearchParams(location.search);
-  #commandsDue = this.#query.has("commands");
+  #path;
+  #key;
+  #query;
+  #commandsDue;
+  #ending = new AbortController();
   #hadShell = false;
   /** Output before the shell is there: the server's status and error lines. */
   /** @type {Uint8Array[]} */
@@ -58,14 +60,30 @@ export class Connection {
   #parsed = 0;
   #lastMessage = 0;
 
-  /** @param {Events} events */
-  constructor(events) {
+  /**
+   * @param {Events} events
+   * @param {{pathname: string, search: string}} [place] of the terminal, this page if not another
+   */
+  constructor(events, place = location) {
     this.#events = events;
-    addEventListener("online", () => this.#hurry());
-    document.addEventListener("visibilitychange", () => {
+    this.#path = place.pathname;
+    this.#key = `skywire.pty:${place.pathname}`;
+    this.#query = new URLSearchParams(place.search);
+    this.#commandsDue = this.#query.has("commands");
+    const { signal } = this.#ending;
+    addEventListener("online", () => this.#hurry(), { signal });
+    const seen = () => {
       if (document.visibilityState === "visible") this.#hurry();
-    });
-    setInterval(() => this.#checkSilence(), 5_000);
+    };
+    document.addEventListener("visibilitychange", seen, { signal });
+    const watch = setInterval(() => this.#checkSilence(), 5_000);
+    signal.addEventListener("abort", () => clearInterval(watch));
+  }
+
+  /** Leave for good; the shell lives on where sessions are kept. */
+  close() {
+    this.#ending.abort();
+    this.#drop();
   }
 
   /** Try now, because a person asked. */
@@ -143,7 +161,7 @@ export class Connection {
     const sid = recall("session", this.#key);
     if (sid !== null) query.set("sid", sid);
     const protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    return `${protocol}//${location.host}${location.pathname}?${query}`;
+    return `${protocol}//${location.host}${this.#path}?${query}`;
   }
 
   /** @param {Record<string, unknown>} message */
@@ -180,7 +198,7 @@ export class Connection {
 
   /** A reload must not type them again. */
   #forgetCommands() {
-    if (!this.#query.has("commands")) return;
+    if (!this.#query.has("commands") || this.#path !== location.pathname) return;
     const url = new URL(location.href);
     url.searchParams.delete("commands");
     history.replaceState(null, "", url);
@@ -233,7 +251,7 @@ export class Connection {
   async #unreachable() {
     let text = "no connection to the server";
     try {
-      const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(5_000) });
+      const answer = await fetch(this.#path, { signal: AbortSignal.timeout(5_000) });
       if (answer.status === 401) {
         this.text = "logged out — log in again";
         this.#set("ended");

@@ -25,6 +25,7 @@ export class Screen {
   #fit = new FitAddon();
   #replayLeft = 0;
   #replayTimer = 0;
+  #sizes;
   #theme = "";
 
   /**
@@ -59,7 +60,8 @@ export class Screen {
     this.terminal.onBinary((text) => onInput(Uint8Array.from(text, (char) => char.charCodeAt(0))));
     this.terminal.onResize(onResize);
     this.terminal.onTitleChange(onTitle);
-    new ResizeObserver(() => requestAnimationFrame(() => this.fit())).observe(place);
+    this.#sizes = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
+    this.#sizes.observe(place);
   }
 
   /**
@@ -70,6 +72,13 @@ export class Screen {
 
   get size() {
     return { cols: this.terminal.cols, rows: this.terminal.rows };
+  }
+
+  /** Take it off the page. */
+  close() {
+    this.#sizes.disconnect();
+    clearTimeout(this.#replayTimer);
+    this.terminal.dispose();
   }
 
   fit() {

@@ -33,7 +33,7 @@ export function stateLine(connection) {
  * @param {import("./connection.js").Connection} connection
  * @returns {{kind: "good" | "wait" | "bad", words: string, aloud: string}}
  */
-function describe({ state, text, retryAt, openedAt, via, rtt }) {
+export function describe({ state, text, retryAt, openedAt, via, rtt }) {
   if (state === "open") {
     const facts = ["connected", via, ...(rtt === null ? [] : [roundTrip(rtt)])];
     facts.push(duration((Date.now() - openedAt) / 1000));
