@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from skywire.stores.fleet import SavedVisor
 from skywire.testing.wait import eventually
 from tests.hypervisor.harness import OWN, FakeVisor, hypervisor, key, log_in
 
@@ -28,6 +29,24 @@ async def test_history_of_one_and_of_several(tmp_path: Path) -> None:
             several = await response.json()
         assert list(several) == [str(A), str(OWN)]
         assert len(several[str(A)]["load"]) == 12
+
+
+async def test_a_long_list_is_compressed(tmp_path: Path) -> None:
+    async with hypervisor(tmp_path, auth=False) as (client, _, context):
+        await eventually(lambda: context.visors._known[OWN].row)
+        async with client.get("/api/visors-summary") as response:
+            assert "Content-Encoding" not in response.headers
+        context.visors._known.restore(
+            [SavedVisor(key(f"visor {number}"), b"", None, None, None) for number in range(200)]
+        )
+        async with client.get("/api/visors-summary") as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert int(response.headers["Content-Length"]) < 30_000
+            assert len(await response.json()) == 201
+        headers = {"Accept-Encoding": "identity"}
+        async with client.get("/api/visors-summary", headers=headers) as response:
+            assert "Content-Encoding" not in response.headers
+            assert (await response.read()).endswith(b"]\n")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ import msgspec
 from aiohttp import web
 
 from skywire.crypto.keys import PubKey
-from skywire.hypervisor.answers import lasting
+from skywire.hypervisor.answers import lasting, packer, takes_gzip
 from skywire.hypervisor.changes import Changes
 from skywire.hypervisor.context import CONTEXT
 from skywire.hypervisor.guard import SESSION
@@ -46,7 +46,6 @@ BEAT = 15.0  # seconds without news until a sign of life
 PAUSE = 0.25  # seconds at least between two batches
 WRITE_LIMIT = 10.0  # seconds a reader may take for a batch
 BATCH = 64  # rows written at once
-PACKING, GZIP = 1, 31  # fastest; zlib's number for gzip. Rows are alike: a tenth is left
 RETRY = 2000  # milliseconds after which a browser connects again
 HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
@@ -59,11 +58,10 @@ async def events(request: web.Request) -> web.StreamResponse:
     """Until the reader goes away, its session ends, or the hypervisor stops."""
     context, session = request.app[CONTEXT], request.get(SESSION)
     response = web.StreamResponse(headers=HEADERS)
-    packer = None
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
+    pack = packer() if takes_gzip(request) else None
+    if pack is not None:
         response.headers["Content-Encoding"] = "gzip"
-        packer = zlib.compressobj(PACKING, wbits=GZIP)
-    follower = _Follower(response, context.visors, packer)
+    follower = _Follower(response, context.visors, pack)
     with context.followers.one() as end, context.visors.watched(), ExitStack() as stack:
         if session is not None:
             stack.enter_context(context.sessions.tied(session, end))
@@ -76,10 +74,10 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 class _Follower:
     def __init__(
-        self, response: web.StreamResponse, visors: Visors, packer: "zlib._Compress | None"
+        self, response: web.StreamResponse, visors: Visors, pack: "zlib._Compress | None"
     ) -> None:
         self._response = response
-        self._packer = packer
+        self._pack = pack
         self._visors = visors
         self._changes: Changes = visors.changes
 
@@ -124,8 +122,8 @@ class _Follower:
 
     async def _write(self, parts: Iterable[bytes]) -> None:
         if data := b"".join(parts):
-            if self._packer is not None:
-                data = self._packer.compress(data) + self._packer.flush(zlib.Z_SYNC_FLUSH)
+            if self._pack is not None:
+                data = self._pack.compress(data) + self._pack.flush(zlib.Z_SYNC_FLUSH)
             async with asyncio.timeout(WRITE_LIMIT):
                 await self._response.write(data)
 
