@@ -12,6 +12,7 @@ from skywire.errors import (
     StreamClosed,
     StreamReset,
 )
+from skywire.rpc import writer
 from skywire.rpc.client import RpcClient
 from skywire.streams.stream import Stream
 from skywire.testing.streams import HIGH_WATER, stream_pair
@@ -163,36 +164,36 @@ async def test_the_late_reply_to_a_cancelled_call_is_dropped() -> None:
         assert await task == 4
 
 
-async def test_a_call_cancelled_while_it_writes_ends_the_connection() -> None:
-    """Half a call is on its way: nothing sensible can follow it."""
-    async with connected() as (rpc, _):
-        big = asyncio.ensure_future(rpc.call("t.Write", BYTES, bytes(2 * HIGH_WATER), INT))
-        waiting = double(rpc, 1)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        big.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await big
-        with pytest.raises(StreamReset):
-            await waiting
-        await rpc.wait_closed()
-
-
-async def test_a_call_cancelled_before_it_writes_costs_nothing() -> None:
+async def test_calls_cancelled_while_they_wait_to_be_written_cost_only_themselves() -> None:
     async with connected() as (rpc, peer):
         big = asyncio.ensure_future(rpc.call("t.Write", BYTES, bytes(2 * HIGH_WATER), INT))
-        waiting = double(rpc, 1)
+        waiting, third = double(rpc, 1), double(rpc, 2)
         await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        (call,) = await peer.calls(1)
-        await peer.reply(call, 3)
-        assert await big == 3
-        task = double(rpc, 4)
-        (call,) = await peer.calls(1)
-        await peer.reply(call, call.seq)
-        assert await task == 1  # the cancelled one never had a number
+        await asyncio.sleep(0)
+        for task in (big, waiting):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        one, two, call = await peer.calls(3)  # all of them are out, whole and in order
+        assert (one.method, two.argument, call.argument) == ("t.Write", 1, 2)
+        await peer.reply(one, 0)
+        await peer.reply(call, 4)
+        assert await third == 4
+
+
+async def test_a_peer_that_takes_nothing_is_cut_off_when_too_much_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer, "MAX_QUEUE", 3 * HIGH_WATER)
+    async with connected() as (rpc, _):
+        calls = [
+            asyncio.ensure_future(rpc.call("t.Write", BYTES, bytes(HIGH_WATER), INT))
+            for _ in range(8)
+        ]
+        for call in calls:
+            with pytest.raises(StreamReset):
+                await call
+        assert rpc.closed
 
 
 async def test_a_wrong_argument_is_our_fault_and_costs_only_the_call() -> None:

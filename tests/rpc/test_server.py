@@ -162,7 +162,7 @@ async def test_ordered_methods_run_one_after_the_other_as_they_came() -> None:  
     assert log == expected
 
 
-async def test_a_reply_is_one_write() -> None:
+async def test_a_reply_is_never_more_than_one_write() -> None:
     async with raw({"t.Double": Method(INT, INT, double)}) as (ours, theirs, _):
         writes: list[bytes] = []
         write = theirs.write
@@ -176,7 +176,7 @@ async def test_a_reply_is_one_write() -> None:
         await ours.write_eof()
         while await ours.read():
             pass
-        assert len(writes) == 2
+        assert 1 <= len(writes) <= 2
 
 
 class Gate:

@@ -4,10 +4,16 @@ import asyncio
 
 import pytest
 
-from skywire.errors import StreamReset
+from skywire.errors import StreamClosed
 from skywire.rpc.writer import Writer
 from skywire.streams.supervise import Tasks
-from skywire.testing.streams import stream_pair
+from skywire.testing.streams import HIGH_WATER, stream_pair
+
+
+async def out(written: asyncio.Future[None] | None) -> None:
+    if written is not None:
+        async with asyncio.timeout(5):
+            await written
 
 
 async def test_a_held_message_goes_out_in_front_of_the_next() -> None:
@@ -16,10 +22,8 @@ async def test_a_held_message_goes_out_in_front_of_the_next() -> None:
     writer = Writer(ours, tasks)
     writer.hold(b"one ")
     writer.hold(b"two ")
-    async with writer.lock:
-        await writer.write(b"three")
+    await out(writer.write(b"three"))
     assert await theirs.read() == b"one two three"
-    assert len(tasks) == 0
     await tasks.close()
 
 
@@ -39,19 +43,44 @@ async def test_nothing_is_written_after_close() -> None:
     writer = Writer(ours, tasks)
     writer.hold(b"never")
     writer.close()
-    async with writer.lock:
-        await writer.write(b"only this")
-    assert await theirs.read() == b"only this"
+    assert writer.write(b"nor this") is None
+    await ours.close()
+    assert await theirs.read() == b""
     await tasks.close()
 
 
-async def test_a_write_that_fails_aborts_the_stream() -> None:
+async def test_what_the_stream_does_not_take_waits_in_order() -> None:
     ours, theirs = stream_pair()
     tasks = Tasks("test")
     writer = Writer(ours, tasks)
-    theirs.abort()
-    with pytest.raises(StreamReset):
-        await writer.write(b"x")
-    writer.hold(b"y")
-    await asyncio.sleep(0.01)  # the held one meets the closed stream: quietly
+    waits = [writer.write(bytes((number,)) * HIGH_WATER) for number in range(4)]
+    assert waits[-1] is not None
+    received = b""
+    while len(received) < 4 * HIGH_WATER:
+        received += await theirs.read()
+    assert received == b"".join(bytes((number,)) * HIGH_WATER for number in range(4))
+    await out(waits[-1])
+    await out(writer.write(b"x"))
+    assert await theirs.read() == b"x"
     await tasks.close()
+
+
+async def test_a_write_that_fails_aborts_the_stream_and_is_told_once() -> None:
+    ours, theirs = stream_pair()
+    tasks = Tasks("test")
+    told = 0
+
+    def failed() -> None:
+        nonlocal told
+        told += 1
+
+    writer = Writer(ours, tasks, failed)
+    theirs.abort()
+    await out(writer.write(b"x"))
+    assert told == 1
+    writer.hold(b"y")
+    assert writer.write(b"z") is None
+    with pytest.raises(StreamClosed):
+        await ours.read()
+    await tasks.close()
+    assert told == 1

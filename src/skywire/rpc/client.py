@@ -77,7 +77,7 @@ class RpcClient:
         self._wire = ClientSide(max_message)
         self._pending: dict[int, Answer] = {}
         self._tasks = Tasks("rpc client")
-        self._writer = Writer(stream, self._tasks)
+        self._writer = Writer(stream, self._tasks, self._lose)
         self._started = False
         self._end: StreamError | None = None
         self._closed = asyncio.Event()
@@ -97,16 +97,18 @@ class RpcClient:
 
         Raises Refused with the peer's text in `reason`; RemoteProtocolError when this reply does
         not fit `reply_type` (the connection goes on); StreamReset or StreamClosed when the
-        connection has ended. A call cancelled while it writes ends the connection.
+        connection has ended. The answer to a cancelled call is dropped.
         """
-        seq, answer = await self._send(method, argument_type, argument, reply_type)
+        seq, answer, written = self._send(method, argument_type, argument, reply_type)
         try:
+            if written is not None:
+                await asyncio.shield(written)
             return await answer.result()
         finally:
             self._pending.pop(seq, None)
             self._wire.forget(seq)
 
-    async def begin(
+    def begin(
         self,
         method: str,
         argument_type: GoType,
@@ -117,41 +119,34 @@ class RpcClient:
     ) -> Answer:
         """As `call`, but the answer is waited for later, and giving up the wait loses nothing.
 
-        `hold`: the request may wait a moment for the next one, to go out with it.
+        `hold`: the request may wait a moment for the next one, to go out with it. No more than a
+        few at a time: nothing makes the caller wait for a slow peer but the answer.
         """
-        _, answer = await self._send(method, argument_type, argument, reply_type, hold)
-        return answer
+        return self._send(method, argument_type, argument, reply_type, hold)[1]
 
-    async def _send(
+    def _send(
         self,
         method: str,
         argument_type: GoType,
         argument: Any,
         reply_type: GoTypes,
         hold: bool = False,
-    ) -> tuple[int, Answer]:
+    ) -> "tuple[int, Answer, asyncio.Future[None] | None]":
+        """The last is what to wait for until the request is out, if it is not."""
         if not self._started:
             raise LocalProtocolError("an RpcClient reads answers only within `async with`")
-        async with self._writer.lock:
-            if self._end is not None:
-                raise type(self._end)(SHUT_DOWN)
-            seq, data = self._wire.call(method, argument_type, argument, reply_type)
-            answer = self._pending[seq] = Answer()
-            if hold:
-                self._writer.hold(data)
-                return seq, answer
-            try:
-                await self._write(data)
-            except BaseException:
-                self._pending.pop(seq, None)
-                raise
-        return seq, answer
+        if self._end is not None:
+            raise type(self._end)(SHUT_DOWN)
+        seq, data = self._wire.call(method, argument_type, argument, reply_type)
+        answer = self._pending[seq] = Answer()
+        if hold:
+            self._writer.hold(data)
+            return seq, answer, None
+        return seq, answer, self._writer.write(data)
 
-    async def _write(self, data: bytes) -> None:
-        try:
-            await self._writer.write(data)
-        except StreamError:
-            self._finish(StreamReset(ENDED))  # the call learns it from its answer
+    def _lose(self) -> None:
+        """The stream cannot be written: calls learn it from their answers."""
+        self._finish(StreamReset(ENDED))
 
     async def _read(self) -> None:
         end: StreamError = StreamReset(ENDED)

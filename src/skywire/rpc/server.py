@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from inspect import isawaitable
-from typing import Any
+from inspect import isawaitable, iscoroutine
+from typing import Any, TypeAlias
 
 from skywire.errors import LocalProtocolError, RemoteProtocolError, SkywireError, StreamError
 from skywire.rpc.writer import Writer
@@ -23,9 +22,11 @@ BUSY_TIME = 30.0  # seconds one more call waits for a free place; then the conne
 DRAIN_TIME = 5.0  # seconds for running calls to end after the peer has finished sending
 INTERNAL_ERROR = "internal error"
 
-# Gives the reply, or what to await for it. An ordered call that needs no waiting is answered in the
-# turn of the loop it arrived in.
+# Gives the reply, or what to await for it. A call that needs no waiting is answered in the turn of
+# the loop it arrived in.
 Handler = Callable[[Any], Any]
+# What to wait for until an answer is out, if it is not.
+_Out: TypeAlias = "asyncio.Future[None] | None"
 
 
 class GoError(SkywireError):
@@ -84,23 +85,23 @@ class _Connection:
         self._stream = stream
         self._methods = methods
         self._wire = wire
-        self._free = asyncio.Semaphore(max_calls)
         self._max_calls = max_calls
+        self._unanswered = 0  # calls whose answer is not out
+        self._fewer: asyncio.Future[None] | None = None  # done when one of them is
         self._tasks = Tasks("rpc server")
-        self._writer = Writer(stream, self._tasks)
+        self._writer = Writer(stream, self._tasks)  # its reader finds out by the abort
         self._ordered: asyncio.Queue[tuple[Call, Awaitable[Any] | None]] = asyncio.Queue()
         self._unfinished = 0  # ordered calls that are not answered yet
         self._worker: asyncio.Task[Any] | None = None
-        self._for_peer: set[asyncio.Task[Any]] = set()
+        self._for_peer: set[asyncio.Future[Any]] = set()
 
     async def run(self, drain_time: float) -> None:
         try:
             await self._read()
-            for task in self._for_peer:
-                task.cancel()
+            for waiting in self._for_peer:
+                waiting.cancel()
             async with asyncio.timeout(drain_time):
-                for _ in range(self._max_calls):
-                    await self._free.acquire()
+                await self._until_unanswered(0)
         except TimeoutError:
             log.debug("rpc calls cancelled peer=%s", self._stream.remote)
         except RemoteProtocolError as error:
@@ -108,64 +109,107 @@ class _Connection:
         except StreamError as error:
             log.debug("rpc connection ended peer=%s error=%s", self._stream.remote, error)
         finally:
+            for waiting in self._for_peer:
+                waiting.cancel()
             self._writer.close()
             await self._tasks.close()
+            while not self._ordered.empty():
+                _, begun = self._ordered.get_nowait()
+                if iscoroutine(begun):
+                    begun.close()
             await self._stream.close()
 
     async def _read(self) -> None:
         while data := await self._stream.read():
             self._wire.receive_data(data)
             while (call := self._wire.next_call()) is not None:
-                if self._free.locked():
+                if self._unanswered >= self._max_calls:
                     await self._wait_for_place()
-                else:
-                    await self._free.acquire()  # at once
-                await self._start(call)
+                self._unanswered += 1
+                if (out := self._start(call)) is not None:
+                    await asyncio.shield(out)  # nothing else makes the peer take its answers
 
     async def _wait_for_place(self) -> None:
         """While this waits nothing is read, so a peer that is gone would not be noticed."""
         try:
             async with asyncio.timeout(BUSY_TIME):
-                await self._free.acquire()
+                await self._until_unanswered(self._max_calls - 1)
         except TimeoutError:
             raise RemoteProtocolError(
                 f"{self._max_calls} calls are unanswered for {BUSY_TIME:.0f} s and one more waits"
             ) from None
 
-    async def _start(self, call: Call) -> None:
-        method = None if call.refusal else self._methods[call.method]
-        if method is None or not method.ordered:
-            task = self._tasks.spawn(self._answer(call), name=call.method)
-            task.add_done_callback(self._answered)
-            if method is not None and method.for_peer:
-                self._for_peer.add(task)
-            return
-        begun: Awaitable[Any] | None = None
-        if not self._unfinished:
-            begun = await self._answer_now(call, method)
-            if begun is None:
-                self._free.release()
-                return
-        self._unfinished += 1
-        self._ordered.put_nowait((call, begun))  # bounded by `_free`
-        if self._worker is None:
-            self._worker = self._tasks.spawn(self._work(), name="ordered")
+    async def _until_unanswered(self, most: int) -> None:
+        while self._unanswered > most:
+            self._fewer = asyncio.get_running_loop().create_future()
+            await self._fewer
 
-    async def _answer_now(self, call: Call, method: Method) -> Awaitable[Any] | None:
-        """Answer without waiting; otherwise what the handler gave to wait for."""
+    def _answered(self, _: object = None) -> None:
+        self._unanswered -= 1
+        if self._fewer is not None and not self._fewer.done():
+            self._fewer.set_result(None)
+
+    # One call
+
+    def _start(self, call: Call) -> _Out:
+        """What to wait for before the next call is read, if anything."""
+        if call.refusal:
+            return self._done(self._refuse(call, call.refusal))
+        method = self._methods[call.method]
+        if method.ordered and self._unfinished:
+            self._put_in_order(call, None)
+            return None
         try:
             value = method.handler(call.argument)
-            if isawaitable(value):
-                return value
-            await self._reply(call, method, value)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - told and logged
-            await self._failed(call, error)
+        except Exception as error:  # noqa: BLE001 - told and logged
+            return self._done(self._refuse(call, _text(call, error)))
+        if not isawaitable(value):
+            return self._done(self._reply(call, method, value))
+        if method.ordered:
+            self._put_in_order(call, value)
+        elif isinstance(value, asyncio.Future):
+            self._wait_for(call, method, value)
+        else:
+            task = self._tasks.spawn(self._answer(call, value), name=call.method)
+            task.add_done_callback(self._answered)
+            if iscoroutine(value):
+                task.add_done_callback(lambda _: value.close())  # if it never began
+            if method.for_peer:
+                self._for_peer.add(task)
+                task.add_done_callback(self._for_peer.discard)
         return None
 
-    def _answered(self, task: asyncio.Task[Any]) -> None:
-        """A callback, for a task cancelled before its first step gets to no `finally`."""
-        self._for_peer.discard(task)
-        self._free.release()
+    def _done(self, out: _Out) -> _Out:
+        """The call is answered as soon as `out` is."""
+        if out is None:
+            self._answered()
+        else:
+            out.add_done_callback(self._answered)
+        return out
+
+    def _wait_for(self, call: Call, method: Method, value: "asyncio.Future[Any]") -> None:
+        """As a task would, without one: a terminal's output is awaited for every key."""
+
+        def settle(done: "asyncio.Future[Any]") -> None:
+            self._for_peer.discard(done)
+            if done.cancelled():
+                self._answered()  # by us, for the peer has finished
+                return
+            error = done.exception()
+            if error is None:
+                self._done(self._reply(call, method, done.result()))
+            else:
+                self._done(self._refuse(call, _text(call, error)))
+
+        if method.for_peer:
+            self._for_peer.add(value)
+        value.add_done_callback(settle)
+
+    def _put_in_order(self, call: Call, begun: Awaitable[Any] | None) -> None:
+        self._unfinished += 1
+        self._ordered.put_nowait((call, begun))  # bounded by `_unanswered`
+        if self._worker is None:
+            self._worker = self._tasks.spawn(self._work(), name="ordered")
 
     async def _work(self) -> None:
         while True:
@@ -174,51 +218,49 @@ class _Connection:
                 await self._answer(call, begun)
             finally:
                 self._unfinished -= 1
-                self._free.release()
+                self._answered()
 
-    async def _answer(self, call: Call, begun: Awaitable[Any] | None = None) -> None:
-        if call.refusal:
-            await self._refuse(call, call.refusal)
-            return
+    async def _answer(self, call: Call, begun: Awaitable[Any] | None) -> None:
         method = self._methods[call.method]
+        out: _Out
         try:
             value = begun if begun is not None else method.handler(call.argument)
             if isawaitable(value):
                 value = await value
-            await self._reply(call, method, value)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - told and logged
-            await self._failed(call, error)
-
-    async def _failed(self, call: Call, error: BaseException) -> None:
-        """Tell the caller, in words that are meant for it; raises when we are being cancelled."""
-        text = INTERNAL_ERROR
-        if isinstance(error, asyncio.CancelledError):
+            out = self._reply(call, method, value)
+        except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                raise error
-            log.warning("rpc handler awaited something cancelled method=%s", call.method)
-        elif isinstance(error, SkywireError | TimeoutError) and not isinstance(
-            error, LocalProtocolError
-        ):
-            text = str(error) or "timed out"
-        else:
-            what = "or its reply " if isinstance(error, LocalProtocolError) else ""
-            log.error("rpc handler %sfailed method=%s", what, call.method, exc_info=error)
-        await self._refuse(call, text)
+                raise
+            out = self._refuse(call, _text(call, error))
+        except Exception as error:  # noqa: BLE001 - told and logged
+            out = self._refuse(call, _text(call, error))
+        if out is not None:
+            await asyncio.shield(out)
 
-    async def _reply(self, call: Call, method: Method, value: Any) -> None:
-        async with self._writer.lock:
+    def _reply(self, call: Call, method: Method, value: Any) -> _Out:
+        try:
             data = self._wire.reply(call, method.reply_type, value)
-            if method.unhurried and self._for_peer:  # a reply that it can go out with is due
-                self._writer.hold(data)
-            else:
-                await self._write(data)
+        except LocalProtocolError as error:
+            return self._refuse(call, _text(call, error))
+        if method.unhurried and self._for_peer:  # a reply that it can go out with is due
+            self._writer.hold(data)
+            return None
+        return self._writer.write(data)
 
-    async def _refuse(self, call: Call, text: str) -> None:
-        async with self._writer.lock:
-            await self._write(self._wire.refuse(call, text))
+    def _refuse(self, call: Call, text: str) -> _Out:
+        return self._writer.write(self._wire.refuse(call, text))
 
-    async def _write(self, data: bytes) -> None:
-        """A connection that cannot be written is over; its reader finds out by the abort."""
-        with suppress(StreamError):
-            await self._writer.write(data)
+
+def _text(call: Call, error: BaseException) -> str:
+    """What to tell the caller of a failure, in words that are meant for it; logs what is ours."""
+    if isinstance(error, asyncio.CancelledError):
+        log.warning("rpc handler awaited something cancelled method=%s", call.method)
+    elif isinstance(error, SkywireError | TimeoutError) and not isinstance(
+        error, LocalProtocolError
+    ):
+        return str(error) or "timed out"
+    else:
+        what = "or its reply " if isinstance(error, LocalProtocolError) else ""
+        log.error("rpc handler %sfailed method=%s", what, call.method, exc_info=error)
+    return INTERNAL_ERROR
