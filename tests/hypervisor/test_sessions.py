@@ -44,7 +44,7 @@ def test_a_session_ends_alone_or_with_all_of_its_user() -> None:
     assert sessions.find(three) is not None
 
 
-def test_the_oldest_session_makes_room() -> None:
+async def test_the_oldest_session_makes_room() -> None:
     sessions = Sessions(Clock(), 60)
     first, oldest = sessions.create("admin")
     second, _ = sessions.create("admin")

@@ -12,7 +12,7 @@ from skywire import ui
 from skywire.config.model import HypervisorConfig
 from skywire.errors import InvalidValue
 from skywire.http import app as http
-from skywire.hypervisor import accounts, api, audit, bulk, events, fleet_api, openapi
+from skywire.hypervisor import accounts, api, audit, bulk, events, fleet_api, openapi, terminals
 from skywire.hypervisor.answers import MAX_BODY, finish
 from skywire.hypervisor.context import CONTEXT, Context
 from skywire.hypervisor.guard import (
@@ -40,6 +40,7 @@ def build_app(context: Context) -> web.Application:
     app.add_routes(bulk.routes)
     app.add_routes(events.routes)
     app.add_routes(fleet_api.routes)
+    app.add_routes(terminals.routes)
     app.add_routes(openapi.routes)
     app.add_routes(visor_routes())
     if context.config.enable_auth:
@@ -51,6 +52,7 @@ def build_app(context: Context) -> web.Application:
 async def _end_what_lasts(app: web.Application) -> None:
     app[CONTEXT].followers.close()
     await app[CONTEXT].terminals.close()
+    await app[CONTEXT].tree.close()
 
 
 async def _close_log(app: web.Application) -> None:

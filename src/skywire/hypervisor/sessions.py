@@ -6,6 +6,7 @@ read by nobody but the hypervisor that made it.) Kept under the hash of the id: 
 process's memory by accident, or times our look-ups, learns no usable id.
 """
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
@@ -54,12 +55,19 @@ class Sessions:
 
     @contextmanager
     def tied(self, session: Session, end: Callable[[], object]) -> Iterator[None]:
-        """Inside, `end` is called when the session ends: by logout, new password, or expiry."""
+        """Inside, `end` is called when the session ends: by logout, new password, or expiry.
+
+        At once if it has ended already.
+        """
         calls = self._ending.setdefault(session.id, set())
         calls.add(end)
+        timer = _Timer(lambda: session.expires - self._clock(), self._drop_expired)
+        if not any(one.id == session.id for one in self._sessions.values()):
+            end()
         try:
             yield
         finally:
+            timer.cancel()
             calls.discard(end)
             if not calls:
                 self._ending.pop(session.id, None)
@@ -89,6 +97,34 @@ class Sessions:
         for session in ended:
             for call in list(self._ending.get(session.id, ())):
                 call()
+
+
+class _Timer:
+    """Calls `due` when `left` says that no seconds are left.
+
+    It looks again after `LOOK` seconds at the latest: the loop's clock knows nothing of a wall
+    clock that is set, or of a machine that slept.
+    """
+
+    LOOK = 30.0
+
+    def __init__(self, left: Callable[[], float], due: Callable[[], object]) -> None:
+        self._left = left
+        self._due = due
+        self._handle = self._set()
+
+    def _set(self) -> asyncio.TimerHandle:
+        pause = min(max(self._left(), 0.0), self.LOOK)
+        return asyncio.get_running_loop().call_later(pause, self._look)
+
+    def _look(self) -> None:
+        if self._left() <= 0:
+            self._due()
+        else:
+            self._handle = self._set()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
 
 
 class Attempts:

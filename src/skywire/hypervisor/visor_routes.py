@@ -10,7 +10,7 @@ from aiohttp import web
 
 from skywire.errors import LocalProtocolError, SkywireError
 from skywire.http.app import Handler
-from skywire.hypervisor import apps, audit, net, ports, settings, skynet
+from skywire.hypervisor import apps, audit, net, ports, settings, skynet, terminals
 from skywire.hypervisor.answers import answer
 from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT
@@ -81,4 +81,5 @@ ADAPTERS: dict[Any, Adapter] = {
     **ports.ADAPTERS,
     **settings.ADAPTERS,
     **skynet.ADAPTERS,
+    **terminals.ADAPTERS,
 }

@@ -36,7 +36,7 @@ async def execute_remotely(visor: "Visor", request: DmsgPtyExecArgs) -> CommandE
     )
 
 
-@operation(rpc="TerminalSessions")
+@operation(rpc="TerminalSessions", http="GET /visors/{pk}/sessions")
 async def terminal_sessions(visor: "Visor", request: TerminalSessionsIn) -> list[TerminalSession]:
     """The kept terminal sessions of this visor, with the last lines of each.
 
@@ -45,7 +45,7 @@ async def terminal_sessions(visor: "Visor", request: TerminalSessionsIn) -> list
     return visor.own_terminals().sessions(caller(), request.lines, request.id)
 
 
-@operation(rpc="EndTerminalSession")
+@operation(rpc="EndTerminalSession", http="DELETE /visors/{pk}/sessions/{sid}")
 async def end_terminal_session(visor: "Visor", id: str) -> None:
     """End a terminal session of this visor, with all that runs in it."""
     await visor.own_terminals().end_session(id, caller())
