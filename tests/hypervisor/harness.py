@@ -15,7 +15,7 @@ from skywire.config.values import HostPort
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
 from skywire.errors import DialFailed, Unavailable
-from skywire.hypervisor.connection import Timing
+from skywire.hypervisor.connection import DialControl, Timing
 from skywire.hypervisor.context import Context
 from skywire.hypervisor.server import build_app
 from skywire.hypervisor.sessions import Sessions
@@ -25,7 +25,7 @@ from skywire.stores.users import UserStore
 from skywire.streams.stream import Address, Stream
 from skywire.streams.supervise import Tasks
 from skywire.testing.listener import MemoryListener
-from skywire.visor.client import LocalVisor
+from skywire.visor.client import LocalVisor, VisorClient
 from skywire.visor.rpc import rpc_server
 from skywire.visor.types import HealthInfo, LoadStats, Overview, Summary
 from skywire.visor.visor import Visor
@@ -104,11 +104,17 @@ async def no_dial(pk: PubKey, port: int, scheme: str) -> Stream:
 
 @asynccontextmanager
 async def hypervisor(
-    tmp_path: Path, *, auth: bool = True, csrf: bool = True, timing: Timing = QUICK
+    tmp_path: Path,
+    *,
+    auth: bool = True,
+    csrf: bool = True,
+    timing: Timing = QUICK,
+    own: VisorClient | None = None,
+    dial_control: DialControl | None = None,
 ) -> AsyncIterator[tuple[TestClient[Request, Application], Network, Context]]:
     """A client that keeps cookies, the network of visors, and what the handlers share."""
-    visors = Visors(timing=timing)
-    visors.attach_own(OWN, LocalVisor(cast(Visor, FakeVisor(OWN))))
+    visors = Visors(timing=timing, dial_control=dial_control)
+    visors.attach_own(OWN, own or LocalVisor(cast(Visor, FakeVisor(OWN))))
     config = HypervisorConfig(
         enable_auth=auth,
         db_path=str(tmp_path / "users.db"),

@@ -84,6 +84,17 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@routes.post("/api/logout-others")
+@audit.change("log out elsewhere")
+async def log_out_others(request: web.Request) -> web.StreamResponse:
+    """Ours: the user's other sessions end, with what is open in them; this one stays."""
+    sessions = request.app[CONTEXT].sessions
+    others = sessions.others(request[SESSION])
+    for other in others:
+        sessions.end(other)
+    return answer(request, {"ended": len(others)})
+
+
 @routes.get("/api/user")
 async def user(request: web.Request) -> web.StreamResponse:
     """Who is logged in, here and elsewhere."""

@@ -5,8 +5,11 @@
 import { ApiError, get } from "./api.js";
 import { fleet, forgetAll, takeAll, takeSome, takeTree } from "./fleet.js";
 import { text } from "./node.js";
+import { recall, remember } from "../storage.js";
 
-const INTERVAL = 10_000; // ms between polls
+export const INTERVALS = Object.freeze([2, 5, 10, 30, 60, 300]); // seconds between polls, to choose from
+const INTERVAL_KEPT = "skywire.interval";
+const INTERVAL = 10; // seconds, until somebody chooses
 const FIRST_RETRY = 3_000; // ms after one that failed
 const TREE_INTERVAL = 60_000; // ms
 const TREE_DELAY = 1_500; // ms; the list itself comes first
@@ -65,7 +68,7 @@ class Feed {
 
   async #ask() {
     clearTimeout(this.#poll);
-    let pause = INTERVAL;
+    let pause = pollInterval() * 1000;
     try {
       const summaries = await get("/visors-summary");
       if (this.#running) takeAll(summaries);
@@ -158,9 +161,20 @@ class Feed {
 
   /** After the machine slept, or the network was gone. */
   wake() {
-    const old = Date.now() - fleet.state.refreshedAt > 2 * INTERVAL;
+    const old = Date.now() - fleet.state.refreshedAt > 2000 * pollInterval();
     if (this.#running && document.visibilityState === "visible" && old) void this.refresh();
   }
+}
+
+/** @returns {number} seconds between polls */
+export function pollInterval() {
+  const chosen = Number(recall("local", INTERVAL_KEPT));
+  return INTERVALS.includes(chosen) ? chosen : INTERVAL;
+}
+
+/** @param {number} seconds one of INTERVALS */
+export function setPollInterval(seconds) {
+  remember("local", INTERVAL_KEPT, String(seconds));
 }
 
 /** @param {string} data */

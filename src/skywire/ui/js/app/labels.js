@@ -23,10 +23,27 @@ export async function loadLabels(known) {
 }
 
 /**
+ * @typedef {"visor" | "dmsg_server" | "transport"} Kind
+ * @typedef {{id: string, kind: Kind, label: string}} Entry
+ */
+
+/**
+ * All of them, with what they are for. Raises ApiError.
+ * @returns {Promise<Entry[]>}
+ */
+export async function allLabels() {
+  const entries = list(onServer ? await get("/labels") : kept());
+  const kinds = ["visor", "dmsg_server", "transport"];
+  return entries
+    .map((entry) => ({ id: text(entry?.id), kind: kinds.includes(entry?.kind) ? entry.kind : "visor", label: text(entry?.label) }))
+    .filter(({ id, label }) => id !== "" && label !== "");
+}
+
+/**
  * Raises ApiError. An empty label takes it away.
  * @param {string} id
  * @param {string} label
- * @param {"visor" | "dmsg_server" | "transport"} [kind]
+ * @param {Kind} [kind]
  */
 export async function setLabel(id, label, kind = "visor") {
   const clean = label.trim().slice(0, MAX_LABEL);

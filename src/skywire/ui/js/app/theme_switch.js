@@ -25,6 +25,18 @@ export function switchTheme() {
   choose(next);
 }
 
+/** @returns {"" | "dark" | "light"} "" for the system's */
+export function chosenTheme() {
+  const { theme: chosen } = document.documentElement.dataset;
+  return chosen === "dark" || chosen === "light" ? chosen : "";
+}
+
+/** @param {"" | "dark" | "light"} next "" for the system's */
+export function chooseTheme(next) {
+  remember("local", "skywire.theme", next || null);
+  choose(next);
+}
+
 /** @param {string} next "" for the system's */
 function choose(next) {
   if (next === "") delete document.documentElement.dataset.theme;
