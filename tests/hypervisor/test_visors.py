@@ -142,8 +142,10 @@ async def test_a_visor_without_summary_is_listed_by_its_key(
     assert row["overview"]["local_pk"] == str(A)
     assert (row["health"], row["summary_age"], row["online"]) == (None, None, True)
     assert (row["uptime"], row["source"], row["stale"]) == (None, None, True)  # not 0
+    await eventually(lambda: (visors.row(A) or {}).get("summary_error") == "no visor available")
     fake.trouble = ""
     assert msgspec.json.decode(await visors.summary(A))["uptime"] == 7.5
+    assert "summary_error" not in (visors.row(A) or {})
 
 
 class Impostor(FakeVisor):

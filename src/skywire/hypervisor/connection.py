@@ -22,6 +22,8 @@ from skywire.visor.types import DmsgStats, Summary
 
 log = logging.getLogger(__name__)
 
+MAX_ERROR = 200  # characters kept of why a visor told no summary
+
 
 class Timing(NamedTuple):
     """Seconds."""
@@ -62,6 +64,7 @@ class Connection:
         self.pk = pk
         self.visor = visor
         self.stats = DmsgStats()  # null keys until the first pong
+        self.error = ""  # why there was no summary the last time; "" when there was one
         self._on_summary = on_summary
         self._on_change = on_change
         self._timing = timing
@@ -120,18 +123,27 @@ class Connection:
             async with asyncio.timeout(self._timing.give_up):
                 summary = await self.visor.call(ops_info.summary)
         except TimeoutError:
-            log.warning("visor silent pk=%s seconds=%g", self.pk, self._timing.give_up)
+            log.info("visor silent pk=%s seconds=%g", self.pk, self._timing.give_up)
             await self.visor.close()
         except StreamError as error:
             log.debug("visor gone pk=%s reason=%s", self.pk, error)
         except SkywireError as error:
-            log.warning("visor without summary pk=%s reason=%s", self.pk, error)
+            self._failed(error)
         else:
             now = self._clock()
+            self.error = ""
             self._last_answer = now
             took = now - self._poll_started
             self._patience = max(self._timing.wait, min(2 * took, self._timing.give_up))
             self._on_summary(self, summary)
+
+    def _failed(self, error: SkywireError) -> None:
+        """Told once; the visor is asked again at the next poll."""
+        text = str(error)[:MAX_ERROR]
+        if text != self.error:
+            self.error = text
+            log.warning("visor without summary pk=%s reason=%s", self.pk, text)
+            self._on_change(self)
 
     async def _keep_polling(self) -> None:
         while True:

@@ -172,6 +172,8 @@ class Fleet:
         }
         if known.pk == self.own:
             ours["is_hypervisor"] = True
+        if connection is not None and connection.error:
+            ours["summary_error"] = connection.error
         if self._clock() < known.contested_until:
             ours["contested"] = True
         row = known.row or _unknown(known.pk)
