@@ -13,12 +13,42 @@
  * @property {URLSearchParams} query behind the "?"
  */
 
+const FLEET = ["data.css", "fleet.css"];
+
 /** @type {PageEntry[]} */
 export const PAGES = [
   {
     path: "/",
     nav: "Nodes",
-    css: ["nodes.css"],
+    css: ["nodes.css", "bulk.css"],
     load: () => import("../nodes/page.js"),
   },
+  {
+    path: "/node/:key/:tab?",
+    css: ["nodes.css", "data.css", "node.css"],
+    load: () => import("../node/page.js"),
+  },
+  { path: "/map", nav: "Map", css: FLEET, load: () => import("../map/page.js") },
+  {
+    path: "/services",
+    nav: "Services",
+    css: FLEET,
+    load: () => import("../services/page.js"),
+  },
+  { path: "/dmsg", nav: "dmsg", css: FLEET, load: () => import("../dmsg/page.js") },
+  {
+    path: "/vpn/:key?",
+    nav: "VPN",
+    css: FLEET,
+    load: () => import("../vpn/page.js"),
+  },
+  {
+    path: "/audit",
+    nav: "Audit",
+    feature: "audit",
+    css: FLEET,
+    load: () => import("../audit/page.js"),
+  },
+  { path: "/accounts", nav: "Account", css: FLEET, load: () => import("../accounts/page.js") },
+  { path: "/settings", nav: "Settings", css: FLEET, load: () => import("../settings/page.js") },
 ];
