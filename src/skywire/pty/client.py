@@ -145,7 +145,7 @@ class PtyClient:
             if self._closing:  # one more Read would keep a 2024 host from obeying Stop
                 raise StreamClosed(CLOSED_BY_US)
             argument_type, reply_type = SIGNATURES["pty.Read"]
-            self._reading = await self._rpc.begin(
+            self._reading = self._rpc.begin(
                 "pty.Read",
                 argument_type,
                 max_bytes,
