@@ -119,7 +119,7 @@ WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire dmsg server start",
     "skywire completion",
     *(f"skywire doc {name}" for name in ["commands", "config", "library", "man"]),
-    *(f"skywire svc {name}" for name in ["all", "ar", "conf", "nv", "rf", "sd", "sn", "tpd"]),
+    *(f"skywire svc {name}" for name in ["all", "ar", "conf", "nv", "rf", "sd", "sn", "tpd", "ut"]),
     "skywire visor",
 }
 

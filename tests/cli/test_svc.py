@@ -67,12 +67,14 @@ def get(url: str) -> Any:
         ("tpd", "/all-transports", None),
         ("ar", "/transports", {}),
         ("sd", "/api/services?type=vpn", None),
+        ("ut", "/uptimes", []),
     ],
 )
 def test_a_service_answers_and_keeps_a_file(
     name: str, path: str, answer: object, tmp_path: Path
 ) -> None:
-    with started(name, "-a", "127.0.0.1:0", folder=tmp_path) as facts:
+    private = ["-p", "127.0.0.1:0"] if name == "ut" else []
+    with started(name, "-a", "127.0.0.1:0", *private, folder=tmp_path) as facts:
         url = f"http://{facts['address']}"
         assert get(url + path) == answer
         assert "dmsg_address" not in get(f"{url}/health")
@@ -106,7 +108,16 @@ def test_the_map_is_there_before_its_sources(tmp_path: Path) -> None:
 def test_all_services_share_one_process_and_one_file(tmp_path: Path) -> None:
     arguments = ["all", "--host", "127.0.0.1", "--any-port", "--lease", "0", "--allow-loopback"]
     with started(*arguments, folder=tmp_path) as facts:
-        assert set(facts["urls"]) == {"tpd", "rf", "ar", "sd", "conf", "nv"}
+        assert set(facts["urls"]) == {
+            "tpd",
+            "rf",
+            "ar",
+            "sd",
+            "ut",
+            "ut-private",
+            "conf",
+            "nv",
+        }
         for url in facts["urls"].values():
             get(f"{url}/health")
         assert get(facts["urls"]["conf"])["route_finder"] == facts["urls"]["rf"]

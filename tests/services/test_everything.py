@@ -17,7 +17,18 @@ from skywire.http.auth import SignedSession
 from skywire.http.over_stream import DmsgConnector
 from skywire.ports import DMSG_SETUP_NODE
 from skywire.services.base import Common
-from skywire.services.everything import AR, CONF, NV, PORTS, SD, SETUP_NODE, TPD, start_all
+from skywire.services.everything import (
+    AR,
+    CONF,
+    NV,
+    PORTS,
+    SD,
+    SETUP_NODE,
+    TPD,
+    UT,
+    UT_PRIVATE,
+    start_all,
+)
 from skywire.services.host import Host, service_key
 from skywire.stores.open import open_stores
 from skywire.streams.udp import open_udp
@@ -79,6 +90,18 @@ async def test_what_one_service_stores_the_others_see() -> None:
         assert json.loads(await get(f"{urls[NV]}/map"))["nodes"] == {}
 
 
+async def test_the_map_has_what_the_uptime_tracker_knows() -> None:
+    async with running_all() as urls, SignedSession(urls[UT], ALICE, ALICE_SK) as alice:
+        assert (await alice.request("GET", "/v4/update?version=v1.3.29"))[0] == 200
+        assert json.loads(await get(f"{urls[UT_PRIVATE]}/visor-ips?month=all")) == {
+            "127.0.0.1": {"count": 1, "public_keys": [str(ALICE)]}
+        }
+        async with asyncio.timeout(5):  # it may have been read a moment ago
+            while not json.loads(await get(f"{urls[UT]}/uptimes")):
+                await asyncio.sleep(0.5)
+        assert json.loads(await get(f"{urls[CONF]}/"))["uptime_tracker"] == urls[UT]
+
+
 async def test_the_resolver_has_one_number_for_tcp_and_udp() -> None:
     async with running_all() as urls, SignedSession(urls[AR], ALICE, ALICE_SK) as alice:
         port = int(urls[AR].rpartition(":")[2])
@@ -109,6 +132,10 @@ async def test_every_service_is_on_dmsg_with_its_own_key() -> None:
             _, health = await alice.plain("GET", "/health")
             assert json.loads(health)["dmsg_address"] == f"{sd}:80"
             assert len(json.loads(health)["dmsg_servers"]) == 1
+        ut = service_key(MASTER, UT).public()
+        await reachable(client, ut, 80)
+        async with SignedSession(f"dmsg://{ut}:80", ALICE, ALICE_SK, connector) as alice:
+            assert (await alice.request("GET", "/v4/update?version=v1.3.29"))[0] == 200
         await connector.close()
         await reachable(client, PubKey.parse(urls[SETUP_NODE]), DMSG_SETUP_NODE)
 

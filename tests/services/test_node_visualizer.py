@@ -62,9 +62,17 @@ async def test_what_was_known_stays_when_a_source_fails() -> None:
     assert len((await shown(rules))["edges"]) == 1
 
 
+async def test_an_uptime_tracker_without_addresses_costs_the_addresses_only() -> None:
+    listed = transport.encode_list([ENTRY])
+    async with serving(sources(listed, b"{}")) as there, serving(sources(b"", b"", 500)) as empty:
+        rules = NodeVisualizer(there.url, empty.url)
+        await rules.refresh()
+        assert await shown(rules) == {"nodes": {}, "edges": json.loads(listed)}
+
+
 @pytest.mark.parametrize(
     ("transports", "nodes", "status"),
-    [(b"{", b"{}", 200), (b"[]", b"[]", 200), (b"[]", b"\xff", 200), (b"[]", b"{}", 500)],
+    [(b"{", b"{}", 200), (b"[]", b"[]", 200), (b"[]", b"\xff", 200), (b"[", b"{}", 500)],
 )
 async def test_answers_that_make_no_sense_are_refused(
     transports: bytes, nodes: bytes, status: int

@@ -106,7 +106,7 @@ async def test_opening_again_changes_no_tables(tmp_path: Path) -> None:
     path = str(tmp_path / "store.db")
     for _ in range(2):
         database = Database(path)
-        assert database.read("PRAGMA user_version") == [(2,)]
+        assert database.read("PRAGMA user_version") == [(3,)]
         await database.close()
 
 
@@ -115,7 +115,7 @@ async def test_a_file_of_a_later_release_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(Unavailable, match="has version 99, this release knows 2: use a later"):
+    with pytest.raises(Unavailable, match="has version 99, this release knows 3: use a later"):
         await open_discovery(f"sqlite:///{path}")
 
 

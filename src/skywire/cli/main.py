@@ -88,6 +88,7 @@ svc = LazyGroup(
             "skywire.cli.svc_rf:rf", "Run the route finder: paths over the transports that exist."
         ),
         "sn": Lazy("skywire.cli.svc_sn:sn", "Run a route setup node."),
+        "ut": Lazy("skywire.cli.svc_ut:ut", "Run the uptime tracker: how long visors were up."),
         "tps": Lazy("skywire.cli.svc_tps:tps", "Run the transport setup service, or ask it."),
     },
 )

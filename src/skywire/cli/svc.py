@@ -44,7 +44,8 @@ def tpd(options: Options) -> None:
         from skywire.services.transport_discovery import PREFIX, TransportDiscovery
 
         stores, nonces = await options.open(stack, PREFIX)
-        return TransportDiscovery(stores.transports(), nonces, options.common())
+        uptimes = stores.transport_uptimes()
+        return TransportDiscovery(stores.transports(), nonces, options.common(), uptimes=uptimes)
 
     serve(run_service(make, options, "transport discovery"))
 

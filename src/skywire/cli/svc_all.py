@@ -16,7 +16,7 @@ from skywire.errors import InvalidValue
 if TYPE_CHECKING:
     from skywire.services.base import Common
 
-NAMES = "tpd, rf, ar, sd, conf, nv"
+NAMES = "tpd, rf, ar, sd, ut, ut-private, conf, nv"
 
 
 def _stun(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:

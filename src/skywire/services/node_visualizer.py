@@ -1,10 +1,12 @@
 """The node visualizer's data: which visors are at which address, and their transports.
 
 Source: services.md §8. Ours differs on purpose: what a source no longer tells is removed, and a
-source that does not answer is asked again instead of ending the program.
+source that does not answer is asked again instead of ending the program. An uptime tracker that
+does not answer, or knows no address yet, costs the addresses only.
 """
 
 import asyncio
+import logging
 
 import aiohttp
 import msgspec
@@ -15,6 +17,8 @@ from skywire.metrics import Registry
 from skywire.services.base import OnDmsg, service_app
 from skywire.streams.supervise import Backoff, keep_running
 from skywire.wire.transport import Entry, encode_list, parse_entries
+
+log = logging.getLogger(__name__)
 
 REFRESH = 600.0  # seconds between two rounds
 RETRY = 10.0  # seconds after a failed round
@@ -62,15 +66,22 @@ class NodeVisualizer:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session:
             body = await _get(session, f"{self._transport_discovery}/all-transports")
             edges = parse_entries(body)
-            nodes = {}
             if self._uptime_tracker:
-                body = await _get(session, f"{self._uptime_tracker}/visor-ips?month=all")
-                try:
-                    nodes = msgspec.json.decode(body, type=dict[str, Node])
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                    raise InvalidValue(f"{self._uptime_tracker}: {error}") from error
-        self._edges, self._nodes = edges, nodes
+                self._nodes = await self._addresses(session)
+        self._edges = edges
         self._render()
+
+    async def _addresses(self, session: aiohttp.ClientSession) -> dict[str, Node]:
+        """Raises InvalidValue."""
+        try:
+            body = await _get(session, f"{self._uptime_tracker}/visor-ips?month=all")
+        except Unavailable as error:
+            log.info("no addresses error=%s", error)
+            return self._nodes
+        try:
+            return msgspec.json.decode(body, type=dict[str, Node])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidValue(f"{self._uptime_tracker}: {error}") from error
 
     def _render(self) -> None:
         nodes = msgspec.json.encode(dict(sorted(self._nodes.items())))

@@ -8,6 +8,9 @@
 Ours differs on purpose: both edges must have signed an entry, the caller must be one of them, and
 id and edges must belong together; an entry lives for its lease, and registering it again, which is
 answered with 409, renews the lease.
+
+As those of 2026, it counts how long visors were up: one sign of life in five minutes, from a visor
+that has at least two transports. Source: rewards.md §8.
 """
 
 import logging
@@ -32,7 +35,8 @@ from skywire.services.base import (
     service_app,
     sweep_for_ever,
 )
-from skywire.stores.contracts import NonceStore, TransportStore
+from skywire.services.uptimes import Uptimes
+from skywire.stores.contracts import NonceStore, TransportStore, UptimeStore
 from skywire.wire import transport as wire
 from skywire.wire.transport import Entry, SignedEntry
 
@@ -42,6 +46,8 @@ PREFIX = "transport-discovery"  # of the nonces
 MAX_REGISTERED = 128  # entries in one request: each costs two signature checks
 MAX_TRANSPORTS = 1_000_000  # some 400 MB
 MAX_LABEL = 64  # characters
+MIN_TRANSPORTS = 2  # of a visor whose uptime counts
+UPTIME_DAYS = 31  # that are kept
 INVALID_ID = "transport ID is invalid"
 INVALID_KEY = "public key is invalid"
 UNKNOWN = "transport not found"
@@ -51,10 +57,17 @@ class TransportDiscovery:
     """The rules, on stores which stay their owner's."""
 
     def __init__(
-        self, store: TransportStore, nonces: NonceStore, common: Common | None = None
+        self,
+        store: TransportStore,
+        nonces: NonceStore,
+        common: Common | None = None,
+        *,
+        uptimes: UptimeStore | None = None,
     ) -> None:
+        """Without `uptimes` nothing is counted: those paths are unknown then."""
         self._store = store
         self._common = common or Common()
+        self._uptimes = Uptimes(uptimes, self._common.clock) if uptimes else None
         self._auth = Authentication(nonces)
         self._count = 0  # at the last sweep
         self._listed: tuple[object, bytes] = (None, b"")  # version and answer of the whole list
@@ -74,6 +87,9 @@ class TransportDiscovery:
             web.post("/statuses", _removed),
             self._auth.route(),
         ]
+        if self._uptimes is not None:
+            routes.append(web.get("/v4/update", signed(self._update), allow_head=False))
+            routes.append(web.get("/uptimes", self._uptimes.listing, allow_head=False))
         return service_app(
             "transport_discovery", self._common.metrics, routes, health=on_dmsg or OnDmsg()
         )
@@ -85,7 +101,15 @@ class TransportDiscovery:
     async def sweep(self) -> int:
         removed = await self._store.sweep()
         self._count = await self._store.count()
+        if self._uptimes is not None:
+            await self._uptimes.forget_before(UPTIME_DAYS)
         return removed
+
+    async def _update(self, request: web.Request, caller: PubKey) -> web.Response:
+        transports = await self._store.by_edge(caller)
+        if self._uptimes is not None and len(transports) >= MIN_TRANSPORTS:
+            await self._uptimes.credit(caller, request.query.get("version", ""))
+        return web.Response()
 
     async def _register(self, request: web.Request, caller: PubKey) -> web.Response:
         entries = wire.parse_signed_entries(await read_body(request))

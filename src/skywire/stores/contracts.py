@@ -3,7 +3,7 @@
 All methods raise Unavailable when the database does not do its part (full disk, lost connection).
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from skywire.crypto.keys import PubKey
@@ -150,6 +150,40 @@ class ServiceStore(Protocol):
     async def delete(self, key: PubKey, kind: str) -> bool: ...
 
     async def sweep(self) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+class DailyUptime(NamedTuple):
+    """What is known of one visor on one day."""
+
+    key: str  # public key, hexadecimal
+    day: str  # YYYY-MM-DD in UTC
+    seconds: int
+    version: str
+    ips: str  # the public addresses it had, with commas between them
+    last_ip: str
+    updated: float  # Unix time in seconds of the last credit
+
+
+class UptimeStore(Protocol):
+    """How long visors were up, by day in UTC."""
+
+    async def credit(self, key: PubKey, now: float, seconds: int, version: str, ip: str) -> None:
+        """Add `seconds` to the day of `now`, a Unix time; `ip` "" is unknown."""
+        ...
+
+    async def days(self, first: str, last: str) -> list[DailyUptime]:
+        """From day `first` to day `last`, by key and day; several of one day are to be added."""
+        ...
+
+    async def oldest(self) -> str:
+        """The first day of which something is known, "" when nothing is."""
+        ...
+
+    async def forget(self, day: str) -> int:
+        """Delete what is known of a day; returns how many records that were."""
+        ...
 
     async def close(self) -> None: ...
 

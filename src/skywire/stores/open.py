@@ -18,6 +18,7 @@ from skywire.stores.contracts import (
     NonceStore,
     ServiceStore,
     TransportStore,
+    UptimeStore,
 )
 from skywire.stores.engine import Engine, SqliteEngine
 from skywire.stores.sql import SqlDiscoveryStore
@@ -27,6 +28,7 @@ from skywire.stores.sql_services import (
     SqlServiceStore,
     SqlTransportStore,
 )
+from skywire.stores.sql_uptime import DISCOVERY, TRACKER, SqlUptimeStore
 from skywire.stores.sqlite import MEMORY, Database
 
 if TYPE_CHECKING:
@@ -73,6 +75,14 @@ class Stores(Protocol):
     def bindings(self) -> BindingStore: ...
 
     def services(self) -> ServiceStore: ...
+
+    def uptimes(self) -> UptimeStore:
+        """What the uptime tracker counts."""
+        ...
+
+    def transport_uptimes(self) -> UptimeStore:
+        """What the transport discovery counts."""
+        ...
 
     def nonces(self, service: str) -> NonceStore:
         """`service` is the reference's prefix, e.g. "transport-discovery"."""
@@ -128,6 +138,12 @@ class SqlStores:
     def services(self) -> ServiceStore:
         return SqlServiceStore(self.engine, self._clock, shares=True)
 
+    def uptimes(self) -> UptimeStore:
+        return SqlUptimeStore(self.engine, TRACKER, shares=True)
+
+    def transport_uptimes(self) -> UptimeStore:
+        return SqlUptimeStore(self.engine, DISCOVERY, shares=True)
+
     def nonces(self, service: str) -> NonceStore:
         return SqlNonceStore(self.engine, service, shares=True)
 
@@ -156,6 +172,16 @@ class RedisStores:
         from skywire.stores.redis_services import RedisServiceStore
 
         return RedisServiceStore(self._client, self._name)
+
+    def uptimes(self) -> UptimeStore:
+        from skywire.stores.redis_uptime import TRACKER, RedisUptimeStore
+
+        return RedisUptimeStore(self._client, self._name, TRACKER)
+
+    def transport_uptimes(self) -> UptimeStore:
+        from skywire.stores.redis_uptime import DISCOVERY, RedisUptimeStore
+
+        return RedisUptimeStore(self._client, self._name, DISCOVERY)
 
     def nonces(self, service: str) -> NonceStore:
         from skywire.stores.redis_services import RedisNonceStore

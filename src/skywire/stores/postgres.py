@@ -67,6 +67,9 @@ class PostgresEngine:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             for table in ("transports", "services"):
                 await connection.execute(f"ALTER TABLE IF EXISTS {table} {_LEASE}")
+            await connection.execute(
+                "ALTER TABLE IF EXISTS daily_uptime_histories ADD COLUMN IF NOT EXISTS day TEXT"
+            )
             for statement in tables.split(";\n"):
                 await connection.execute(statement.encode())
 

@@ -53,3 +53,29 @@ CREATE TABLE IF NOT EXISTS nonces (
   next    BIGINT NOT NULL,
   PRIMARY KEY (service, key)
 );
+
+-- version 3: uptime by day, for the uptime tracker and for the transport discovery
+CREATE TABLE IF NOT EXISTS daily_uptime_histories (  -- the reference's, but for the day
+  id           BIGSERIAL PRIMARY KEY,
+  created_at   TIMESTAMPTZ,
+  updated_at   TIMESTAMPTZ,
+  pub_key      TEXT,
+  daily_online BIGINT,  -- seconds
+  version      TEXT,
+  ips          TEXT,    -- with commas between them
+  last_ip      TEXT,
+  day          TEXT     -- YYYY-MM-DD in UTC; NULL in the reference's rows
+);
+CREATE UNIQUE INDEX IF NOT EXISTS daily_uptime_key_day ON daily_uptime_histories (pub_key, day);
+CREATE TABLE IF NOT EXISTS transport_uptime_histories (
+  id           BIGSERIAL PRIMARY KEY,
+  created_at   TIMESTAMPTZ,
+  updated_at   TIMESTAMPTZ,
+  pub_key      TEXT,
+  daily_online BIGINT,
+  version      TEXT,
+  ips          TEXT,
+  last_ip      TEXT,
+  day          TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS transport_uptime_key_day ON transport_uptime_histories (pub_key, day);
