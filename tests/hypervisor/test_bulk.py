@@ -103,6 +103,10 @@ async def test_results_come_as_lines(tmp_path: Path) -> None:
         (START | {"visors": [], "more": 1}, "request format is malformed"),
         (START | {"visors": [str(A)] * 1025}, "request format is malformed"),
         (
+            {"action": "set-reward", "visors": [], "args": {"reward_address": "x"}},
+            "args of 'set-reward': ",
+        ),
+        (
             {"action": "set-log-rotation", "visors": [], "args": {"log_rotation_interval": "x"}},
             "args of 'set-log-rotation': expected a duration",
         ),

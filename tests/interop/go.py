@@ -188,8 +188,12 @@ class Visor:
         whitelist: Sequence[PubKey] = (),
         hypervisor: bool = False,
         dmsg: Mapping[str, Any] | None = None,
+        apps: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """`dmsg` changes that section of the config; `discovery` stays the URL that we ask."""
+        """`dmsg` changes that section of the config; `discovery` stays the URL that we ask.
+
+        The program of `apps` is "skywire", the Go one.
+        """
         self.public, secret = key_pair()
         self.socket = go.path("v.sock")
         self.rpc = f"{LOOPBACK}:{free_port()}"
@@ -197,6 +201,7 @@ class Visor:
         nowhere = go.env["HTTP_PROXY"]
         work = go.path("visor")
         work.mkdir()
+        (work / "skywire").symlink_to(go.binary)
         config: dict[str, Any] = {
             "version": "v1.3.28",
             "sk": secret.hex(),
@@ -233,7 +238,7 @@ class Visor:
             "uptime_tracker": {"addr": services},
             "launcher": {
                 "service_discovery": nowhere,
-                "apps": [],
+                "apps": [dict(app) for app in apps],
                 "server_addr": f"{LOOPBACK}:{free_port()}",
                 "bin_path": str(work),
                 "display_node_ip": False,

@@ -15,6 +15,7 @@ from skywire.config.values import Duration
 from skywire.crypto.keys import PubKey
 from skywire.visor import ops_apps, ops_node, ops_reward, ops_routes, ops_transports
 from skywire.visor.ops_transports import AddTransportIn
+from skywire.visor.reward import checked
 from skywire.visor.types import to_json
 from skywire.visor.types_apps import SetAutoStart, StartApp
 
@@ -111,7 +112,7 @@ def _switch(value: object) -> str:
 
 async def _set_reward(ask: Ask, wanted: Reward) -> None:
     if wanted.reward_address:
-        await ask(ops_reward.set_reward_address, wanted.reward_address)
+        await ask(ops_reward.set_reward_address, checked(wanted.reward_address))
     else:
         await ask(ops_reward.delete_reward_address)
 
@@ -186,7 +187,7 @@ ACTIONS: dict[str, Action] = {
         lambda wanted: (
             ["reward", wanted.reward_address] if wanted.reward_address else ["reward", "--delete"]
         ),
-        lambda wanted: wanted.reward_address or "none",
+        lambda wanted: checked(wanted.reward_address) if wanted.reward_address else "none",
         lambda row, _: str(row.get("reward_address") or "none"),
     ),
     "add-transport": Action(

@@ -62,9 +62,9 @@ def by_body(
     def adapt(known: Operation) -> Handler:
         @form(body=kind, answer=known.answer)
         async def handler(request: web.Request) -> web.StreamResponse:
-            wanted = make(await read_body(request, kind))
+            body = await read_body(request, kind)
             try:
-                return told(request, await call(request, known, wanted, limit=limit))
+                return told(request, await call(request, known, make(body), limit=limit))
             except SkywireError as error:
                 if always_500:
                     raise SkywireError(str(error)) from error

@@ -16,6 +16,7 @@ from skywire.hypervisor.forms import Adapter, by_body, form, plain, raw, told
 from skywire.operations import Operation
 from skywire.visor import ops_node, ops_program, ops_reward, ops_routes, ops_transports
 from skywire.visor.ops_routes import RouterSettings
+from skywire.visor.reward import checked
 
 NANOSECONDS = 1_000_000_000
 
@@ -77,7 +78,9 @@ ADAPTERS: dict[Any, Adapter] = {
         PublicAutoconnect, lambda body: body.public_autoconnect
     ),
     ops_reward.set_reward_address: by_body(
-        Reward, lambda body: body.reward_address, always_500=True
+        Reward,
+        lambda body: checked(body.reward_address),  # a Go visor takes anything
+        always_500=True,
     ),
     ops_reward.delete_reward_address: plain(),
     ops_node.log_rotation_interval: log_rotation,

@@ -16,6 +16,16 @@ MAX_SIZE = 1024  # bytes read of it
 MODE = 0o644  # an address is no secret, and Go's programs of other users read it
 
 
+def checked(address: str) -> str:
+    """Without space around it. Raises InvalidValue with the address decoder's text."""
+    address = address.strip()
+    try:
+        parse_address(address)
+    except InvalidValue as error:
+        raise InvalidValue(str(error).rpartition(": ")[2]) from error
+    return address
+
+
 class RewardAddress:
     """In `<local_path>/reward.txt`. `on_change` are called when the address was set or deleted."""
 
@@ -40,12 +50,7 @@ class RewardAddress:
 
     def set(self, address: str) -> None:
         """Raises InvalidValue with the address decoder's text, Unavailable."""
-        address = address.strip()
-        try:
-            parse_address(address)
-        except InvalidValue as error:
-            raise InvalidValue(str(error).rpartition(": ")[2]) from error
-        self._write(address + "\n")
+        self._write(checked(address) + "\n")
 
     def create(self) -> None:
         """An empty file, unless there is one. Raises Unavailable."""
