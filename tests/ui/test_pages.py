@@ -59,6 +59,28 @@ def test_scripts_import_only_files_that_exist_and_build_no_html() -> None:
             assert banned not in text, f"{script.name} uses {banned}"
 
 
+def imports(script: Path) -> set[Path]:
+    """What `script` imports, and what that imports; without what is loaded later."""
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        text = file.read_text() if "vendor" not in file.parts else ""
+        targets = re.findall(r'^(?:import|export|\}) .*?"(\.[^"]+)";', text, re.M)
+        waiting += [(file.parent / target).resolve() for target in targets]
+    return found
+
+
+def test_what_the_first_page_imports_is_asked_for_at_once() -> None:
+    wanted = imports(ROOT / "js/app/main.js") | imports(ROOT / "js/nodes/page.js")
+    html = (ROOT / "index.html").read_text()
+    preloaded = {ROOT / name for name in re.findall(r'modulepreload" href="/ui/([^"]+)"', html)}
+    assert preloaded == wanted - {ROOT / "js/app/main.js"}
+
+
 def test_the_styles_of_each_page_exist() -> None:
     names = re.findall(r'"([\w-]+\.css)"', (ROOT / "js/app/pages.js").read_text())
     assert "nodes.css" in names
