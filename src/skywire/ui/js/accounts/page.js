@@ -123,7 +123,7 @@ function Password() {
   return html`<section class="block" aria-labelledby="password-title">
     <h2 id="password-title">Password</h2>
     <form ref=${form} onSubmit=${submit}>
-      <input class="visually-hidden" name="username" value="admin" autocomplete="username" tabindex="-1" aria-hidden="true" readonly />
+      <span class="visually-hidden"><input name="username" value="admin" autocomplete="username" tabindex="-1" aria-hidden="true" readonly /></span>
       <${Field} label="Password now" id="password-old">${input("old", "current-password")}<//>
       <${Field} label="New password" id="password-next" hint=${RULES}>${input("next", "new-password")}<//>
       <${Field} label="New password again" id="password-again">${input("again", "new-password")}<//>

@@ -35,6 +35,7 @@ export function DataTable({ label, columns, rows, keyOf, sort = "", rowClass, wh
   const shown = whole ? rows.length : more;
   const ordered = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
   return html`<div class="data-frame">
+    <${SortPick} columns=${columns} sort=${sort} />
     <table role="table" class="data" aria-label=${label}>
       <thead role="rowgroup">
         <tr role="row">
@@ -61,6 +62,20 @@ export function DataTable({ label, columns, rows, keyOf, sort = "", rowClass, wh
         </p>`
       : null}
   </div>`;
+}
+
+/** On a phone, where the heads of the columns are not. @param {{columns: Column<any>[], sort: string}} props */
+function SortPick({ columns, sort }) {
+  const able = columns.filter(({ value }) => value !== undefined);
+  if (able.length === 0) return null;
+  const options = able.flatMap(({ id, word, falling }) => (falling ? [`-${id}`, id] : [id, `-${id}`]).map((value) => ({ value, word })));
+  return html`<label class="data-sort">
+    <span>Sort</span>
+    <select value=${sort} onChange=${(/** @type {any} */ event) => setQuery({ sort: event.target.value })}>
+      ${options.some(({ value }) => value === sort) ? null : html`<option value=${sort}>as it comes</option>`}
+      ${options.map(({ value, word }) => html`<option value=${value}>${word.toLowerCase()}${value.startsWith("-") ? ", falling" : ""}</option>`)}
+    </select>
+  </label>`;
 }
 
 /** @param {{column: Column<any>, sort: string}} props */

@@ -39,7 +39,7 @@ export const PAGES = [
   {
     path: "/vpn/:key?",
     nav: "VPN",
-    css: FLEET,
+    css: [...FLEET, "node.css"],
     load: () => import("../vpn/page.js"),
   },
   {

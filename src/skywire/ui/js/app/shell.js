@@ -12,7 +12,7 @@ import { useRoute } from "./router.js";
 import { app, begin, leave } from "./session.js";
 import { useStore } from "./store.js";
 import { switchTheme, useTheme } from "./theme_switch.js";
-import { html, useEffect, useErrorBoundary, useLayoutEffect, useState } from "./view.js";
+import { html, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from "./view.js";
 
 export function Shell() {
   const phase = useStore(app, (state) => state.phase);
@@ -83,8 +83,13 @@ function Navigation() {
   const { entry } = useRoute();
   const features = useStore(app, (state) => state.features);
   const shown = PAGES.filter((page) => page.nav !== undefined && (!page.feature || features.has(page.feature)));
+  const place = useRef(/** @type {any} */ (null));
+  useLayoutEffect(() => {
+    const current = place.current?.querySelector("[aria-current]"); // on a phone it may be out of sight
+    if (current) place.current.scrollLeft = current.offsetLeft - place.current.offsetLeft - place.current.clientWidth / 3;
+  }, [entry, shown.length]);
   if (shown.length < 2) return null;
-  return html`<nav class="sections" aria-label="Sections">
+  return html`<nav class="sections" aria-label="Sections" ref=${place}>
     ${shown.map(
       (page) =>
         html`<a key=${page.path} href=${`#${page.path.split("/:")[0] || "/"}`} aria-current=${page === entry ? "page" : undefined}>${page.nav}</a>`,

@@ -61,7 +61,7 @@ export default function AuditPage({ query }) {
     <p class="lead">Every change that went through this hypervisor. Passwords and other secrets are not written down.</p>
     <div class="toolbar">
       <${Search} label="Action" hint="Action, for example set min hops" name="q" value=${query.get("q") ?? ""} />
-      <${Search} label="Node" hint="Key of a node" name="visor" value=${query.get("visor") ?? ""} pattern="[0-9a-fA-F]{66}" />
+      <${Search} label="Node" hint="Key of a node" name="visor" value=${query.get("visor") ?? ""} pattern="[0-9a-fA-F]{66}" small />
       <${Search} label="User" hint="User" name="user" value=${query.get("user") ?? ""} small />
       <div class="chips" role="group" aria-label="Result">
         <${Chip} pressed=${failed === ""} onPress=${() => setQuery({ failed: "" })}>All<//>
@@ -193,7 +193,10 @@ function toEntry(entry) {
     from: text(entry?.from),
     action: text(entry?.action),
     visor: text(entry?.visor),
-    details: Object.entries(details).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", "),
+    details: Object.entries(details)
+      .map(([name, value]) => `${name.replaceAll("_", " ")}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+      .join(", ")
+      .replace(/\b[0-9a-f]{66}\b/g, shortKey),
     ok: entry?.ok === true,
     status: number(entry?.status) ?? 0,
     error: text(entry?.error),

@@ -13,7 +13,7 @@ const FIRST_RUN = 160; // ms of layout before the first picture
 const SLICE = 9; // ms of it in each frame
 const MIN_SCALE = 0.05;
 const MAX_SCALE = 4;
-const FIT_SCALE = 1.4; // at most, when all is to be seen
+const FIT_SCALE = 1.8; // at most, when all is to be seen
 const MARGIN = 56; // pixels around all
 const NEAR = 12; // pixels from a place that still mean it
 const MOVE = 60; // pixels by arrow key
@@ -228,6 +228,7 @@ class Picture {
     if (width === this.#width && height === this.#height) return;
     this.#width = width;
     this.#height = height;
+    if (width > 0 && height > 0) this.#layout.aspect = width / height;
     this.#draw();
   }
 

@@ -7,10 +7,10 @@
  * @typedef {{from: string, to: string}} Edge
  */
 
-const LENGTH = 120; // of a link at rest
-const REACH = 420; // how far places push each other
-const CELL = 140; // of the grid that finds those in reach
-const PUSH = 9_000;
+const LENGTH = 140; // of a link at rest
+const REACH = 480; // how far places push each other
+const CELL = 160; // of the grid that finds those in reach
+const PUSH = 16_000;
 const PULL = 0.06;
 const GRAVITY = 0.012;
 const COOLING = 0.975; // of the heat, by step
@@ -24,6 +24,8 @@ const COLUMN_GAP = 120;
 export class Layout {
   /** @type {Map<string, Point>} */
   points = new Map();
+  /** Width of the picture by its height. */
+  aspect = 1;
   #heat = 0;
   /** @type {string[]} */
   #linked = [];
@@ -141,6 +143,8 @@ export class Layout {
     const dx = new Float64Array(count);
     const dy = new Float64Array(count);
     push(points, dx, dy);
+    const stretch = Math.max(0.5, Math.min(2.2, this.aspect));
+    const gravity = count < 60 ? 2.5 * GRAVITY : GRAVITY;
     for (const { from, to } of this.#edges) {
       const a = /** @type {number} */ (index.get(from));
       const b = /** @type {number} */ (index.get(to));
@@ -159,8 +163,8 @@ export class Layout {
       const key = keys[at];
       if (this.#held.has(key)) continue;
       const point = points[at];
-      const x = dx[at] - point.x * GRAVITY;
-      const y = dy[at] - point.y * GRAVITY;
+      const x = dx[at] - point.x * gravity / stretch;
+      const y = dy[at] - point.y * gravity * stretch;
       const length = Math.hypot(x, y) || 1;
       const freedom = this.#settled.has(key) ? KEPT : 1;
       const step = Math.min(length, MAX_STEP) * this.#heat * freedom;

@@ -74,15 +74,48 @@ export function paint(context, scene) {
   const marked = hovered || chosen;
   const near = new Set(marked === "" ? [] : (graph.linksOf.get(marked) ?? []).flatMap(({ from, to }) => [from, to]));
   if (marked !== "") near.add(marked);
-  paintLinks(context, scene, seen, marked);
+  const middles = paintLinks(context, scene, seen, marked);
+  /** @type {Box[]} */
+  const taken = graph.places.flatMap(({ key, ...place }) => {
+    const at = seen.get(key);
+    const radius = radiusOf({ key, ...place }) * sizeAt(view);
+    return at === undefined ? [] : [{ left: at.x - radius, top: at.y - radius, right: at.x + radius, bottom: at.y + radius }];
+  });
+  const names = placeNames(context, scene, seen, near, marked, taken);
+  paintLatencies(context, scene, middles, marked, taken);
   for (const place of graph.places) {
     const at = seen.get(place.key);
     if (at === undefined || at.x < -40 || at.y < -40 || at.x > width + 40 || at.y > height + 40) continue;
     context.globalAlpha = marked === "" || near.has(place.key) ? 1 : 0.28;
-    paintPlace(context, place, at, colours, Math.max(0.55, Math.min(1.25, view.scale * 1.1)), place.key === chosen);
+    paintPlace(context, place, at, colours, sizeAt(view), place.key === chosen);
   }
   context.globalAlpha = 1;
-  paintNames(context, scene, seen, near, marked);
+  context.font = `12px ${scene.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  context.lineJoin = "round";
+  context.lineWidth = 3.5;
+  context.strokeStyle = colours.surface;
+  for (const { words, x, y, colour } of names) {
+    context.strokeText(words, x, y);
+    context.fillStyle = colour;
+    context.fillText(words, x, y);
+  }
+}
+
+/** @typedef {{left: number, top: number, right: number, bottom: number}} Box */
+
+/**
+ * @param {View} view
+ * @returns {number} of places and what belongs to them, 1 in the usual view
+ */
+function sizeAt(view) {
+  return Math.max(0.55, Math.min(1.25, view.scale * 1.1));
+}
+
+/** @param {Box} box @param {Box[]} taken */
+function clashes(box, taken) {
+  return taken.some((other) => box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top);
 }
 
 /**
@@ -91,13 +124,14 @@ export function paint(context, scene) {
  * @param {any} scene
  * @param {ReadonlyMap<string, Point>} seen
  * @param {string} marked
+ * @returns {Middle[]} where their latencies may stand
  */
-function paintLinks(context, { graph, colours, view, font }, seen, marked) {
+function paintLinks(context, { graph, colours, view }, seen, marked) {
   /** @type {Map<string, {link: Link, path: Path2D, on: boolean}>} */
   const looks = new Map();
   /** @type {Map<string, number>} */
   const between = new Map();
-  /** @type {{link: Link, x: number, y: number, on: boolean}[]} */
+  /** @type {Middle[]} */
   const middles = [];
   for (const link of graph.links) {
     const from = seen.get(link.from);
@@ -120,7 +154,7 @@ function paintLinks(context, { graph, colours, view, font }, seen, marked) {
     found.path.moveTo(from.x, from.y);
     if (bend === 0) found.path.lineTo(to.x, to.y);
     else found.path.quadraticCurveTo(x, y, to.x, to.y);
-    if (length > 74) middles.push({ link, x: (from.x + to.x) / 4 + x / 2, y: (from.y + to.y) / 4 + y / 2, on });
+    if (on && link.latency !== null && length > 60) middles.push({ latency: link.latency, from, to, x, y });
   }
   for (const { link, path, on } of looks.values()) {
     const session = link.type === "session";
@@ -131,21 +165,49 @@ function paintLinks(context, { graph, colours, view, font }, seen, marked) {
     context.stroke(path);
   }
   context.setLineDash([]);
+  context.globalAlpha = 1;
+  return middles;
+}
+
+/**
+ * The way of a link: a curve from one end to the other, drawn towards a point between them.
+ * @typedef {{latency: number, from: Point, to: Point, x: number, y: number}} Middle
+ */
+
+/**
+ * Where there is room beside the names, as near to the middle as can be.
+ * @param {CanvasRenderingContext2D} context
+ * @param {any} scene
+ * @param {Middle[]} middles
+ * @param {string} marked
+ * @param {Box[]} taken
+ */
+function paintLatencies(context, { graph, colours, view, font }, middles, marked, taken) {
+  if (marked === "" && (graph.links.length > ALL_LATENCIES || view.scale < LABEL_SCALE)) return;
   context.font = `11px ${font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  for (const { link, x, y, on } of middles) {
-    if (link.latency === null || !on || (marked === "" && (graph.links.length > ALL_LATENCIES || view.scale < LABEL_SCALE))) continue;
-    const words = roundTrip(link.latency);
-    const wide = context.measureText(words).width + 8;
-    context.globalAlpha = 0.9;
-    context.fillStyle = colours.surface;
-    context.fillRect(x - wide / 2, y - 8, wide, 16);
-    context.globalAlpha = 1;
-    context.fillStyle = colours.muted;
-    context.fillText(words, x, y + 0.5);
+  for (const { latency, from, to, x, y } of middles) {
+    const words = roundTrip(latency);
+    const wide = context.measureText(words).width + 6;
+    for (const part of [0.5, 0.4, 0.6, 0.3, 0.7]) {
+      const rest = 1 - part;
+      const at = {
+        x: rest * rest * from.x + 2 * rest * part * x + part * part * to.x,
+        y: rest * rest * from.y + 2 * rest * part * y + part * part * to.y,
+      };
+      const box = { left: at.x - wide / 2, top: at.y - 8, right: at.x + wide / 2, bottom: at.y + 8 };
+      if (clashes(box, taken)) continue;
+      taken.push(box);
+      context.globalAlpha = 0.9;
+      context.fillStyle = colours.surface;
+      context.fillRect(box.left, box.top, wide, 16);
+      context.globalAlpha = 1;
+      context.fillStyle = colours.muted;
+      context.fillText(words, at.x, at.y + 0.5);
+      break;
+    }
   }
-  context.globalAlpha = 1;
 }
 
 /**
@@ -199,15 +261,14 @@ function paintPlace(context, place, at, colours, size, chosen) {
  * @param {ReadonlyMap<string, Point>} seen
  * @param {ReadonlySet<string>} near
  * @param {string} marked
+ * @param {Box[]} taken
+ * @returns {{words: string, x: number, y: number, colour: string}[]} the middle of each one's upper edge
  */
-function paintNames(context, { graph, colours, view, width, height, font }, seen, near, marked) {
-  context.textAlign = "center";
-  context.textBaseline = "top";
+function placeNames(context, { graph, colours, view, width, height, font }, seen, near, marked, taken) {
   context.font = `12px ${font}`;
-  context.lineJoin = "round";
-  /** @type {{left: number, top: number, right: number, bottom: number}[]} */
-  const taken = [];
-  const order = marked === "" ? graph.places : [...graph.places].sort((/** @type {Place} */ one, /** @type {Place} */ other) => Number(near.has(other.key)) - Number(near.has(one.key)));
+  const placed = [];
+  const rank = (/** @type {Place} */ place) => Number(near.has(place.key)) + Number(place.key === marked);
+  const order = marked === "" ? graph.places : [...graph.places].sort((one, other) => rank(other) - rank(one));
   for (const place of order) {
     const at = seen.get(place.key);
     if (at === undefined || at.x < -60 || at.y < -20 || at.x > width + 60 || at.y > height + 20) continue;
@@ -215,17 +276,13 @@ function paintNames(context, { graph, colours, view, width, height, font }, seen
     if (!wanted && (marked !== "" || view.scale < LABEL_SCALE || place.kind === "other")) continue;
     const words = cut(place.name || `${place.key.slice(0, 6)}…`);
     const wide = context.measureText(words).width;
-    const top = at.y + radiusOf(place) * Math.max(0.55, Math.min(1.25, view.scale * 1.1)) + 4;
-    const box = { left: at.x - wide / 2 - 2, top, right: at.x + wide / 2 + 2, bottom: top + 14 };
-    const clash = taken.some((other) => box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top);
-    if (clash && place.key !== marked) continue;
+    const y = at.y + radiusOf(place) * sizeAt(view) + 4;
+    const box = { left: at.x - wide / 2 - 2, top: y, right: at.x + wide / 2 + 2, bottom: y + 14 };
+    if (clashes(box, taken) && place.key !== marked) continue;
     taken.push(box);
-    context.lineWidth = 3.5;
-    context.strokeStyle = colours.surface;
-    context.strokeText(words, at.x, top);
-    context.fillStyle = place.kind === "node" && place.mark !== "off" ? colours.text : colours.muted;
-    context.fillText(words, at.x, top);
+    placed.push({ words, x: at.x, y, colour: place.kind === "node" && place.mark !== "off" ? colours.text : colours.muted });
   }
+  return placed;
 }
 
 /** @param {string} name */
