@@ -1,4 +1,4 @@
-"""Check, or fetch again, the files under src/skywire/ui/vendor that other people wrote.
+"""Check, or fetch again, the files that other people wrote: of the pages, and of their tests.
 
     tools/vendor.py            every file is listed in vendor.toml, with this very content
     tools/vendor.py refresh    unpack the named versions with `npm pack` and write the new hashes
@@ -15,7 +15,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-VENDOR = Path(__file__).resolve().parent.parent / "src" / "skywire" / "ui" / "vendor"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = (ROOT / "src" / "skywire" / "ui" / "vendor", ROOT / "tests" / "browser" / "vendor")
 LIST = "vendor.toml"
 PACK_TIME = 120.0  # seconds for one package
 
@@ -83,8 +84,10 @@ def unpack(package: str, version: str, member: str) -> bytes:
 
 def main() -> int:
     if sys.argv[1:] == ["refresh"]:
-        refresh(VENDOR)
-    for line in (wrong := problems(VENDOR)):
+        for vendor in FOLDERS:
+            refresh(vendor)
+    wrong = [f"{vendor.parent.name}: {line}" for vendor in FOLDERS for line in problems(vendor)]
+    for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0
 
