@@ -184,7 +184,7 @@ async def test_calls_cancelled_while_they_wait_to_be_written_cost_only_themselve
 async def test_a_peer_that_takes_nothing_is_cut_off_when_too_much_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(writer, "MAX_QUEUE", 3 * HIGH_WATER)
+    monkeypatch.setattr(writer, "MAX_QUEUE", 3)
     async with connected() as (rpc, _):
         calls = [
             asyncio.ensure_future(rpc.call("t.Write", BYTES, bytes(HIGH_WATER), INT))

@@ -19,7 +19,7 @@ from skywire.streams.supervise import Tasks
 log = logging.getLogger(__name__)
 
 HOLD = 0.001  # seconds a message waits for company at most
-MAX_QUEUE = 16 << 20  # bytes behind a write that waits; a peer that takes no more is cut off
+MAX_QUEUE = 1024  # messages behind a write that waits; a peer that takes no more is cut off
 
 
 class Writer:
@@ -35,7 +35,6 @@ class Writer:
         self._held = b""
         self._timer: asyncio.TimerHandle | None = None
         self._queue: list[bytes] = []
-        self._queued = 0  # bytes
         self._drained: asyncio.Future[None] | None = None  # there while a write waits
         self._over = False
 
@@ -54,10 +53,9 @@ class Writer:
             self._drained = asyncio.get_running_loop().create_future()
             self._tasks.spawn(self._drain(), "write")
         self._queue.append(data)
-        self._queued += len(data)
-        if self._queued > MAX_QUEUE:
+        if len(self._queue) > MAX_QUEUE:
             log.warning(
-                "rpc peer takes no data peer=%s bytes=%d", self._stream.remote, self._queued
+                "rpc peer takes no data peer=%s messages=%d", self._stream.remote, len(self._queue)
             )
             self._fail()
         return self._drained
@@ -67,7 +65,6 @@ class Writer:
             while self._queue:
                 data = b"".join(self._queue)
                 self._queue.clear()
-                self._queued = 0
                 await self._stream.write(data)
         except StreamError:
             self._fail()
