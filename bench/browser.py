@@ -65,7 +65,7 @@ async def logged_in(demo: dict[str, Any]) -> AsyncIterator[aiohttp.ClientSession
 @asynccontextmanager
 async def terminal(session: aiohttp.ClientSession, node: str) -> AsyncIterator[Terminal]:
     """A shell on `node`, once it answers."""
-    async with session.ws_connect(f"pty/{node}?flow=1", max_msg_size=0) as ws:
+    async with session.ws_connect(f"pty/{node}?flow=1&scheme=dmsg", max_msg_size=0) as ws:
         opened = Terminal(ws)
         await opened.type(b"echo up$((40+2))\r")
         await opened.until(b"up42")
