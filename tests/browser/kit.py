@@ -22,8 +22,11 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from skywire.crypto.keys import PubKey
 from skywire.hypervisor.connection import Timing
-from tests.hypervisor.harness import FakeVisor, hypervisor
+from skywire.visor.terminal_sessions import shown_sessions
+from skywire.visor.types_terminals import TerminalSession
+from tests.hypervisor.harness import OWN, FakeVisor, hypervisor
 from tests.pty.web_kit import Node
 
 LIMIT = 15.0  # seconds any wait may take; two cores are shared with other tests
@@ -62,11 +65,28 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+class VisorOfNode(FakeVisor):
+    """Tells of the terminal sessions of `node`."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node.key)
+        self._host = node.host
+
+    def own_terminals(self) -> "VisorOfNode":
+        return self
+
+    def sessions(self, key: PubKey, lines: int, name: str) -> list[TerminalSession]:
+        return shown_sessions(self._host, key, lines, name)
+
+    async def end_session(self, name: str, key: PubKey) -> None:
+        await self._host.end_session(name, key)
+
+
 class Site:
     """`async with` it: a hypervisor without accounts (or with), one node with real shells."""
 
     def __init__(self, home: Path, *, auth: bool = False, persistent: bool = True) -> None:
-        self.node = Node(home, persistent=persistent)
+        self.node = Node(home, persistent=persistent, owner=OWN)
         self._home = home
         self._auth = auth
         self._stack = AsyncExitStack()
@@ -80,7 +100,7 @@ class Site:
         self.context.dial = self.node.dial
         self.context.terminals = self.node.terminals
         self._runner = client.server.runner
-        self.visor = FakeVisor(self.node.key)
+        self.visor = VisorOfNode(self.node)
         self.stream = await self.network.connect(self.visor)
         self.url = str(client.make_url("/"))
         return self

@@ -25,6 +25,7 @@ from skywire.stores.users import UserStore
 from skywire.streams.stream import Address, Stream
 from skywire.streams.supervise import Tasks
 from skywire.testing.listener import MemoryListener
+from skywire.visor.caller import serve_peer
 from skywire.visor.client import LocalVisor, VisorClient
 from skywire.visor.rpc import rpc_server
 from skywire.visor.types import HealthInfo, LoadStats, Overview, Summary
@@ -92,7 +93,7 @@ class Network:
         return await self._listener.dial(OWN, 46)
 
     async def _serve(self, fake: FakeVisor, stream: Stream) -> None:
-        await rpc_server(cast(Visor, fake)).serve(stream)
+        await serve_peer(rpc_server(cast(Visor, fake)), stream)
 
     async def close(self) -> None:
         await self._tasks.close()

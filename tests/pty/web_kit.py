@@ -230,9 +230,15 @@ class Node:
     """
 
     def __init__(
-        self, home: Path, *, persistent: bool = True, timing: Timing | None = None
+        self,
+        home: Path,
+        *,
+        persistent: bool = True,
+        timing: Timing | None = None,
+        owner: PubKey | None = None,
     ) -> None:
-        self.key, self.owner = deterministic_key_pair(b"node")[0], deterministic_key_pair(b"hv")[0]
+        self.key = deterministic_key_pair(b"node")[0]
+        self.owner = owner or deterministic_key_pair(b"hv")[0]
         self.whitelist = Whitelist([self.owner])
         (home / ".bashrc").write_text("cd; PS1='$ '\n")
         environment = {"PATH": os.environ["PATH"], "HOME": str(home)}

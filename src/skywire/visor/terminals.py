@@ -5,36 +5,37 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from skywire.appkit.network import Network
 from skywire.config.model import PtyConfig
-from skywire.crypto.keys import PubKey
+from skywire.crypto.keys import PubKey, SecKey
 from skywire.dmsg.client import DmsgClient
-from skywire.errors import NotSupported, StreamClosed
+from skywire.errors import StreamClosed
 from skywire.pty.control import listen_control
 from skywire.pty.exec_pool import ExecPool
 from skywire.pty.host import PtyHost
-from skywire.pty.peek import MAX_LINES, PEEK_SIZE, last_lines
-from skywire.pty.session import Session
-from skywire.pty.types import NO_SESSIONS, WinSize
 from skywire.pty.whitelist import Whitelist
 from skywire.streams.stream import Listener, Stream
+from skywire.streams.tcp import listen_tcp
 from skywire.streams.unix import dial_unix
 from skywire.visor.modules import Module, Report
+from skywire.visor.terminal_sessions import shown_sessions
 from skywire.visor.types_terminals import TerminalSession
-from skywire.wire.gob_types import GoTime
 
 DIAL_LIMIT = 20.0  # seconds
-FEW = 3  # lines of output with each session
-MAX_LISTED = 10  # with each of several: 64 of them shall fit into one answer
-MAX_COMMAND = 400  # characters
 
 
 class Terminals:
     """Owns the pty host, and with it the shells: use it as an async context manager."""
 
     def __init__(
-        self, config: PtyConfig, dmsg: DmsgClient, network: Network, admitted: Iterable[PubKey]
+        self,
+        config: PtyConfig,
+        dmsg: DmsgClient,
+        network: Network,
+        admitted: Iterable[PubKey],
+        secret: SecKey,
     ) -> None:
-        """`admitted` are keys besides the whitelist of the config: our own, our hypervisors'."""
+        """`secret` is the visor's; `admitted` are keys besides the whitelist of the config: our own, our hypervisors'."""
         self._config = config
+        self._secret = secret
         self._dmsg = dmsg
         self._network = network
         dial = network.dial_by_scheme
@@ -58,33 +59,8 @@ class Terminals:
         self.host.whitelist.add(keys)
 
     def sessions(self, key: PubKey, lines: int, name: str = "") -> list[TerminalSession]:
-        """Those that `key` may see, or the one named, in the order of their start.
-
-        `lines` of output with each, 0 for a few. Raises NotFound, NotSupported when none are kept.
-        """
-        registry = self.host.sessions
-        if registry is None:
-            raise NotSupported(NO_SESSIONS)
-        found = [registry.find(name, key)] if name else registry.seen_by(key)
-        count = min(max(lines, 0) or FEW, MAX_LINES if name else MAX_LISTED)
-        return [self._shown(one, count, mine=registry.owns(key, one)) for one in found]
-
-    def _shown(self, session: Session, lines: int, *, mine: bool) -> TerminalSession:
-        output, cut = session.tail(PEEK_SIZE)
-        size = session.size or WinSize()
-        return TerminalSession(
-            id=session.id,
-            owner=session.owner,
-            mine=mine,
-            command=session.command[:MAX_COMMAND],
-            started=GoTime.from_unix_ns(int(session.started * 1e9)),
-            idle=self.host.idle(session),
-            viewers=session.viewers,
-            rows=size.rows,
-            cols=size.cols,
-            end=session.end or "",
-            last_lines=last_lines(output, lines, cut=cut),
-        )
+        """Those that `key` may see; see `shown_sessions`."""
+        return shown_sessions(self.host, key, lines, name)
 
     async def end_session(self, name: str, key: PubKey) -> None:
         """End one that `key` may end. Raises NotFound, NotSupported."""
@@ -95,6 +71,8 @@ class Terminals:
         if self._config.dmsg_port:
             yield Module("terminals", self._serve_dmsg)
             yield Module("terminals skynet", self._serve_skynet)
+        if self._config.ssh_listen:
+            yield Module("terminals tcp", self._serve_direct)
         if self._config.cli_network:
             yield Module("terminal control socket", self._serve_control)
 
@@ -115,6 +93,15 @@ class Terminals:
     async def _serve_skynet(self, report: Report) -> None:
         listener = self._network.listen(self._config.dmsg_port)
         await _serve(listener, self.host.accept, report)
+
+    async def _serve_direct(self, report: Report) -> None:
+        place = self._config.ssh_listen
+        listener = await listen_tcp(place.host, place.port)
+
+        async def accept(listener: Listener) -> None:
+            await self.host.accept_direct(listener, self._secret)
+
+        await _serve(listener, accept, report, address=str(listener.address))
 
     async def _serve_control(self, report: Report) -> None:
         listener = await listen_control(self._config.cli_network, self._config.cli_address)

@@ -56,6 +56,7 @@ function Simple({ node, parts }) {
           else if (replaced) screen.notice("new shell — the earlier one is gone");
         },
         onOutput: (/** @type {any} */ data, /** @type {any} */ parsed) => screen.write(data, parsed),
+        onLost: () => screen.remark("reconnecting…"),
         size: () => screen.size,
       },
       { pathname: `/pty/${node.key}`, search: "" },
@@ -87,6 +88,6 @@ function Simple({ node, parts }) {
       <a class="button" id="full-terminal" href=${`/pty/${node.key}`} target="_blank" rel="noopener"><${Icon} name="terminal" />Full terminal</a>
     </div>
     <div class="terminal-screen" id="screen" ref=${place} role="region" aria-label="Terminal. Ctrl+F6 leaves it."></div>
-    <p class="note">Ctrl+F6 leaves the terminal. The shell lives on where the node keeps sessions; it is under <a href=${`#/node/${node.key}/sessions`}>Sessions</a>.</p>
+    <p class="note"><span class="for-keyboards">Ctrl+F6 leaves the terminal.${" "}</span>The shell lives on where the node keeps sessions; it is under <a href=${`#/node/${node.key}/sessions`}>Sessions</a>.</p>
   </div>`;
 }

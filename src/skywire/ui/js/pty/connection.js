@@ -13,6 +13,7 @@ const CONNECT_LIMIT = 12_000; // ms for the websocket itself
 const OPEN_LIMIT = 45_000; // ms for the shell; the server dials for 17 s at most
 const SILENCE_LIMIT = 45_000; // ms; the server reports the round trip every 10 s
 const ACK_SIZE = 5_000; // bytes parsed before the server hears of it
+const LOGGED_OUT = "logged out — log in again";
 const FRAME_SIZE = 32_768; // bytes of input in one frame; the server takes no more than 1 MiB
 
 /** @typedef {"connecting" | "opening" | "open" | "waiting" | "ended"} State */
@@ -25,6 +26,7 @@ const FRAME_SIZE = 32_768; // bytes of input in one frame; the server takes no m
  *   title: the host's name, or ""
  * @property {(data: Uint8Array, parsed: () => void) => void} onOutput call `parsed` when it is
  * @property {() => {cols: number, rows: number}} size
+ * @property {() => void} [onLost] the shell's output has broken off, and another try follows
  */
 
 export class Connection {
@@ -38,6 +40,10 @@ export class Connection {
   openedAt = 0;
   /** The network that carries it. */
   via = "";
+  /** Whether this only looks on. */
+  view = false;
+  /** When something was typed that was not sent, in ms since the epoch. */
+  refusedAt = 0;
   /** @type {number | null} ms to the shell's host and back */
   rtt = null;
 
@@ -51,6 +57,9 @@ export class Connection {
   #key;
   #query;
   #commandsDue;
+  /** The session that the address names, until it is there. */
+  #wanted;
+  #lost = false;
   #ending = new AbortController();
   #hadShell = false;
   /** Output before the shell is there: the server's status and error lines. */
@@ -70,6 +79,8 @@ export class Connection {
     this.#key = `skywire.pty:${place.pathname}`;
     this.#query = new URLSearchParams(place.search);
     this.#commandsDue = this.#query.has("commands");
+    this.#wanted = this.#query.get("sid");
+    this.view = this.#query.get("view") === "1";
     const { signal } = this.#ending;
     addEventListener("online", () => this.#hurry(), { signal });
     const seen = () => {
@@ -140,7 +151,8 @@ export class Connection {
    * @param {Uint8Array<ArrayBuffer>} bytes
    */
   send(bytes) {
-    if (this.state === "waiting" || this.state === "ended") this.retry();
+    if (this.view) this.refuse();
+    else if (this.state === "waiting" || this.state === "ended") this.retry();
     else if (this.#socket?.readyState === WebSocket.OPEN) {
       for (let start = 0; start < bytes.length; start += FRAME_SIZE) {
         this.#socket.send(bytes.subarray(start, start + FRAME_SIZE));
@@ -148,7 +160,14 @@ export class Connection {
     }
   }
 
+  /** Have it said that what is typed is not sent. */
+  refuse() {
+    this.refusedAt = Date.now();
+    this.#events.onState();
+  }
+
   resize() {
+    if (this.view) return; // the session keeps the size that its user has
     const { cols, rows } = this.#events.size();
     this.#sendText({ type: "resize", cols, rows });
   }
@@ -158,10 +177,21 @@ export class Connection {
     const scheme = this.#query.get("scheme");
     if (scheme !== null) query.set("scheme", scheme);
     if (this.#commandsDue) query.set("commands", this.#query.get("commands") ?? "");
-    const sid = recall("session", this.#key);
+    const sid = this.#sid();
     if (sid !== null) query.set("sid", sid);
+    if (this.view) query.set("view", "1");
     const protocol = location.protocol === "https:" ? "wss:" : "ws:";
     return `${protocol}//${location.host}${this.#path}?${query}`;
+  }
+
+  /** The session that the address names; "" for none. */
+  get sid() {
+    return this.#query.get("sid") ?? "";
+  }
+
+  /** The session to come back to; who looks on stays with the one that the address names. */
+  #sid() {
+    return this.#wanted ?? (this.view ? null : recall("session", this.#key));
   }
 
   /** @param {Record<string, unknown>} message */
@@ -173,6 +203,8 @@ export class Connection {
     } else if (message.type === "link") {
       this.rtt = Number(message.rtt_ms);
       this.#events.onState();
+    } else if (message.type === "refused") {
+      this.refuse();
     }
   }
 
@@ -182,11 +214,17 @@ export class Connection {
    * @param {string} title
    */
   #open(attached, via, title) {
-    const expected = this.#hadShell || recall("session", this.#key) !== null;
-    if (!attached) remember("session", this.#key, null);
+    const sid = this.#sid();
+    const expected = this.#hadShell || sid !== null;
+    if (!this.view) {
+      remember("session", this.#key, attached ? sid : null);
+      this.#wanted = null;
+      this.#forget("sid");
+    }
+    this.#lost = false;
     this.#prelude = [];
     this.#hadShell = true;
-    this.#forgetCommands();
+    this.#forget("commands"); // a reload must not type them again
     this.via = via;
     this.rtt = null;
     this.openedAt = Date.now();
@@ -196,11 +234,14 @@ export class Connection {
     this.#set("open");
   }
 
-  /** A reload must not type them again. */
-  #forgetCommands() {
-    if (!this.#query.has("commands") || this.#path !== location.pathname) return;
+  /**
+   * Take a word that has done its work out of the page's address.
+   * @param {string} word
+   */
+  #forget(word) {
     const url = new URL(location.href);
-    url.searchParams.delete("commands");
+    if (this.#path !== url.pathname || !url.searchParams.has(word)) return;
+    url.searchParams.delete(word);
     history.replaceState(null, "", url);
   }
 
@@ -231,8 +272,12 @@ export class Connection {
     if (this.#showErrors && (reason === "refused" || reason === "unreachable")) {
       for (const data of this.#prelude) this.#show(data);
     }
-    if (reason === "exit" || reason === "refused") {
-      remember("session", this.#key, null);
+    if (reason === "logged out") {
+      this.text = LOGGED_OUT;
+      this.#set("ended");
+    } else if (reason === "exit" || reason === "refused") {
+      if (!this.view) remember("session", this.#key, null);
+      this.#wanted = this.view ? this.#wanted : null;
       this.text = reason === "exit" ? "session ended" : text;
       this.#set("ended");
     } else {
@@ -253,7 +298,7 @@ export class Connection {
     try {
       const answer = await fetch(this.#path, { signal: AbortSignal.timeout(5_000) });
       if (answer.status === 401) {
-        this.text = "logged out — log in again";
+        this.text = LOGGED_OUT;
         this.#set("ended");
         return;
       }
@@ -269,6 +314,10 @@ export class Connection {
   #wait(text) {
     this.#showErrors = false;
     this.text = text;
+    if (this.#hadShell && !this.#lost) {
+      this.#lost = true;
+      this.#events.onLost?.();
+    }
     const pause = this.#backoff.take();
     this.retryAt = Date.now() + pause;
     clearTimeout(this.#timer);

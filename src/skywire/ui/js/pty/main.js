@@ -6,6 +6,7 @@ import { recall } from "../storage.js";
 import { themeButton } from "../theme.js";
 import { Connection } from "./connection.js";
 import { keyBar } from "./keybar.js";
+import { lookOn } from "./looking_on.js";
 import { Screen } from "./screen.js";
 import { searchBox } from "./search.js";
 import { stateLine } from "./state_line.js";
@@ -17,7 +18,8 @@ const place = need("screen", HTMLElement);
 const heading = need("title", HTMLElement);
 const help = need("help", HTMLDialogElement);
 
-let host = shortKey(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
+const key = location.pathname.split("/").filter(Boolean).at(-1) ?? "";
+let host = shortKey(key);
 let shellTitle = "";
 
 const screen = new Screen(
@@ -42,6 +44,7 @@ const connection = new Connection({
     else if (replaced) screen.notice("new shell — the earlier one is gone");
   },
   onOutput: (data, parsed) => screen.write(data, parsed),
+  onLost: () => screen.remark("reconnecting…"),
   size: () => screen.size,
 });
 const showState = stateLine(connection);
@@ -121,5 +124,6 @@ visualViewport?.addEventListener("resize", () => {
 
 Object.assign(place, { terminal: screen.terminal }); // for the browser's console
 showTitle();
+if (connection.view) lookOn(connection, screen, key, connection.sid);
 connection.connect();
 screen.focus();

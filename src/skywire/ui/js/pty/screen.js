@@ -23,6 +23,7 @@ const encoder = new TextEncoder();
 
 export class Screen {
   #fit = new FitAddon();
+  #fitted = true;
   #replayLeft = 0;
   #replayTimer = 0;
   #sizes;
@@ -81,7 +82,20 @@ export class Screen {
     this.terminal.dispose();
   }
 
+  /**
+   * Have the size of a session that is only looked at, whatever fits.
+   * @param {number} cols
+   * @param {number} rows
+   */
+  lookOn(cols, rows) {
+    if (cols < 1 || rows < 1) return;
+    this.#fitted = false;
+    this.place.classList.add("looking-on");
+    this.terminal.resize(cols, rows);
+  }
+
   fit() {
+    if (!this.#fitted) return;
     if (this.place.clientWidth > 0 && this.place.clientHeight > 0) this.#fit.fit();
   }
 
@@ -119,6 +133,14 @@ export class Screen {
   notice(text) {
     this.#endReplay();
     this.terminal.write(`${CALM}\r\n\x1b[33m[skywire: ${text}]\x1b[0m\r\n`);
+  }
+
+  /**
+   * A line of ours below what was shown, while that is all there is.
+   * @param {string} text
+   */
+  remark(text) {
+    this.terminal.write(`\x1b[0m\r\n\x1b[33m[skywire: ${text}]\x1b[0m\r\n`);
   }
 
   /** @param {"dark" | "light"} theme */

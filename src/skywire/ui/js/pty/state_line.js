@@ -3,6 +3,8 @@
 import { need } from "../dom.js";
 import { duration, roundTrip } from "../format.js";
 
+const REFUSAL_SHOWN = 2_500; // ms
+
 /** @param {import("./connection.js").Connection} connection */
 export function stateLine(connection) {
   const line = need("state", HTMLElement);
@@ -33,14 +35,18 @@ export function stateLine(connection) {
  * @param {import("./connection.js").Connection} connection
  * @returns {{kind: "good" | "wait" | "bad", words: string, aloud: string}}
  */
-export function describe({ state, text, retryAt, openedAt, via, rtt }) {
+export function describe({ state, text, retryAt, openedAt, via, rtt, view, refusedAt }) {
+  if (state === "open" && Date.now() - refusedAt < REFUSAL_SHOWN) {
+    const words = "view only: keys are not sent";
+    return { kind: "wait", words, aloud: words };
+  }
   if (state === "open") {
-    const facts = ["connected", via, ...(rtt === null ? [] : [roundTrip(rtt)])];
+    const facts = [view ? "view only" : "connected", via, ...(rtt === null ? [] : [roundTrip(rtt)])];
     facts.push(duration((Date.now() - openedAt) / 1000));
-    return { kind: "good", words: facts.join(" · "), aloud: `connected over ${via}` };
+    return { kind: "good", words: facts.join(" · "), aloud: `${view ? "view only" : "connected"} over ${via}` };
   }
   if (state === "ended") {
-    const words = `closed: ${text} — press a key to start again`;
+    const words = view ? `closed: ${text}` : `closed: ${text} — press a key to start again`;
     return { kind: "bad", words, aloud: words };
   }
   if (state === "waiting") {
