@@ -111,6 +111,7 @@ def test_a_command_with_json_tells_its_shape(command: click.Command) -> None:
 
 WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire app",
+    "skywire cli pty shell",
     "skywire cli pty start",
     "skywire cli util jq",
     "skywire cli visor start",

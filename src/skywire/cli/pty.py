@@ -55,10 +55,12 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 class Way(NamedTuple):
-    """How to reach another node: the local node's control socket, or "" for a client of our own."""
+    """How to reach another node: the local node's control socket; or, when that is "", a client of
+    our own; or, when there is a `host`, plain TCP."""
 
     socket: str
     identity: Identity
+    host: str = ""
 
 
 def _socket_option(function: _Function) -> _Function:
@@ -101,7 +103,62 @@ def _find_socket(path: str | None) -> str:
     raise NotFound(f'no control socket at {places}: start a node with "skywire visor"')
 
 
-def _way(context: click.Context, socket: str | None, scheme: str | None, identity: Identity) -> Way:
+def _via_option(function: _Function) -> _Function:
+    return click.option(
+        "--via",
+        "direct",
+        callback=_place,
+        metavar="tcp://PK@HOST:PORT",
+        help="Over plain TCP, to a node that takes terminals there; PK is the same key.",
+    )(function)
+
+
+def _place(_: click.Context, __: click.Parameter, text: str | None) -> "Place | None":
+    if text is None:
+        return None
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme != "tcp":
+        raise click.BadParameter(f'"{text[:120]}": expected tcp://PK@HOST:PORT')
+    return Place.parse(rest)
+
+
+class Place(NamedTuple):
+    """A node that takes terminals over plain TCP."""
+
+    key: PubKey
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """PK@HOST, PK@HOST:PORT. Raises InvalidValue."""
+        from skywire.config.values import HostPort
+        from skywire.pty.direct import PORT
+
+        key, at, address = text.partition("@")
+        if not at or not address:
+            raise InvalidValue(f'"{text[:120]}": expected PK@HOST or PK@HOST:PORT')
+        bare = ":" not in address or address.endswith("]")
+        where = HostPort.parse(f"{address}:{PORT}" if bare else address)
+        if not where.host or not where.port:
+            raise InvalidValue(f'"{text[:120]}": expected a host, and a port of 1-65535')
+        return cls(PubKey.parse(key), where.host, where.port)
+
+
+def _way(
+    context: click.Context,
+    socket: str | None,
+    scheme: str | None,
+    identity: Identity,
+    remote: PubKey,
+    direct: Place | None,
+) -> Way:
+    if direct is not None:
+        if socket or scheme:
+            raise InvalidValue("--via goes with neither --socket nor --scheme: choose one way")
+        if direct.key != remote:
+            raise InvalidValue(f"--via names {direct.key}, which is another node than {remote}")
+        return Way("", identity, direct.host)
     if scheme == "skynet":
         raise InvalidValue("--scheme skynet: this version reaches other nodes over dmsg only")
     given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
@@ -129,6 +186,14 @@ async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream
             stream: Stream = await dial_control(way.socket, proxy_uri(remote, port))
         yield stream
         return
+    if way.host:
+        from skywire.pty.direct import dial_direct
+
+        async with telling, asyncio.timeout(DIAL_WAIT):
+            stream = await dial_direct(remote, way.host, port, way.identity.secret)
+            await request_service(stream, PTY_URI)
+        yield stream
+        return
     async with dialling(way.identity) as client:
         try:
             async with telling, asyncio.timeout(DIAL_WAIT):
@@ -146,6 +211,7 @@ async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream
 @click.option("-c", "--cmd", default="/bin/bash", show_default=True, help="The program to run.")
 @click.option("-a", "--arg", "arguments", multiple=True, help="An argument for it; repeatable.")
 @_scheme_option
+@_via_option
 @_socket_option
 @identity_options("fatal")
 @click.pass_context
@@ -157,6 +223,7 @@ def start(
     cmd: str,
     arguments: tuple[str, ...],
     scheme: str | None,
+    direct: Place | None,
     socket: str | None,
     identity: Identity,
 ) -> int:
@@ -168,9 +235,10 @@ def start(
     from skywire.pty.types import CommandReq
 
     remote = PubKey.parse(public_key)
-    way = _way(context, socket, scheme, identity)
+    way = _way(context, socket, scheme, identity, remote, direct)
+    port = direct.port if direct else port
     request = CommandReq(cmd, list(arguments), None, passed_on_environment())
-    return run(_start(way, remote, port, request, attach))
+    return run(open_terminal(way, remote, port, request, attach))
 
 
 def passed_on_environment() -> list[str]:
@@ -178,7 +246,10 @@ def passed_on_environment() -> list[str]:
     return [f"{name}={value}" for name, value in ({"TERM": DEFAULT_TERM} | values).items()]
 
 
-async def _start(way: Way, remote: PubKey, port: int, request: "CommandReq", attach: str) -> int:
+async def open_terminal(
+    way: Way, remote: PubKey, port: int, request: "CommandReq", attach: str = ""
+) -> int:
+    """Returns the exit code."""
     from skywire.platform.console import Console
     from skywire.pty.client import PtyClient
     from skywire.pty.terminal import End, interact, window
@@ -236,6 +307,7 @@ class _Exec(click.Command):
 @click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
 @click.option("-i", "--stdin", "with_input", is_flag=True, help="Pass standard input on.")
 @_scheme_option
+@_via_option
 @_socket_option
 @identity_options("fatal")
 @output.json_option(shape=RESULT)
@@ -249,6 +321,7 @@ def execute(
     environment: tuple[str, ...],
     with_input: bool,
     scheme: str | None,
+    direct: Place | None,
     socket: str | None,
     identity: Identity,
     as_json: bool,
@@ -262,7 +335,8 @@ def execute(
     from skywire.pty.types import CommandExecReq
 
     remote = PubKey.parse(public_key)
-    way = _way(context, socket, scheme, identity)
+    way = _way(context, socket, scheme, identity, remote, direct)
+    port = direct.port if direct else port
     name, *arguments = command
     data = sys.stdin.buffer.read(MAX_INPUT + 1) if with_input else b""
     if len(data) > MAX_INPUT:

@@ -15,9 +15,17 @@ pty = LazyGroup(
         "exec": Lazy(
             "skywire.cli.pty:execute", "Run one command on another node, without a terminal."
         ),
+        "host": Lazy(
+            "skywire.cli.pty_direct:host",
+            "Let others have a shell on this machine over plain TCP, without a visor.",
+        ),
         "list": Lazy(
             "skywire.cli.pty:list_nodes",
             "List the nodes that are connected to the local one's hypervisor.",
+        ),
+        "shell": Lazy(
+            "skywire.cli.pty_direct:shell",
+            "Open a terminal on a node over plain TCP, without dmsg; the port is 2022 by default.",
         ),
         "start": Lazy("skywire.cli.pty:start", "Open a terminal on another node."),
         "ui": Lazy(

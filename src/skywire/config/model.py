@@ -56,7 +56,9 @@ class PtyConfig(msgspec.Struct, frozen=True, kw_only=True):
     persistent_sessions: Annotated[
         bool, optional("shells outlive the connection and can be taken up again")
     ] = False
-    ssh_listen: Annotated[Any, OTHERS] = None
+    ssh_listen: Annotated[
+        HostPort, optional('where to take terminals over plain TCP, such as ":2022"; "": nowhere')
+    ] = HostPort("")
 
 
 class CookieConfig(msgspec.Struct, frozen=True, kw_only=True):

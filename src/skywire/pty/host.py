@@ -1,6 +1,7 @@
 """Who may have a shell here: the pty host of a node. Source: pty.md §1, §2, §6.3.
 
 network stream    key in the whitelist?   dmsgpty/pty
+plain TCP         Noise, then the same    dmsgpty/pty
 control socket    file permissions        dmsgpty/pty, dmsgpty/whitelist, dmsgpty/proxy
 """
 
@@ -14,12 +15,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
-from skywire.crypto.keys import NULL_KEY, PubKey
+from skywire.crypto.keys import NULL_KEY, PubKey, SecKey
 from skywire.errors import NotSupported, SkywireError, StreamClosed
 from skywire.platform.processes import merge_environment
 from skywire.platform.pty import spawn_on_terminal
 from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient
 from skywire.pty.dialing import Dial
+from skywire.pty.direct import shake_hands
 from skywire.pty.execute import MAX_STDIN, execute
 from skywire.pty.gateway import Gateway
 from skywire.pty.mux import receive_request
@@ -96,6 +98,20 @@ class PtyHost:
     async def accept(self, listener: Listener) -> None:
         """Serve what comes in over the network until `listener` is closed."""
         await self._accept(listener, self.serve)
+
+    async def accept_direct(self, listener: Listener, secret: SecKey) -> None:
+        """Serve what comes in over TCP, as the host with this key, until `listener` is closed."""
+
+        async def serve(raw: Stream) -> None:
+            async with self._connected(raw):
+                stream = await shake_hands(raw, secret)
+                key = stream.remote.pk
+                if key is None or key not in self.whitelist:
+                    self._log_refusal(key, stream)  # and no answer, as Go does it
+                    return
+                await self._dispatch(stream, key, control=False)
+
+        await self._accept(listener, serve)
 
     async def accept_control(self, listener: Listener) -> None:
         """Serve the control socket until `listener` is closed."""

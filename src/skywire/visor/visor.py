@@ -275,7 +275,7 @@ class Visor:
         found += forwarding.modules()
         if config.pty is not None:
             admitted = [self.pk, *config.hypervisors]
-            terminals = await enter(Terminals(config.pty, dmsg, network, admitted))
+            terminals = await enter(Terminals(config.pty, dmsg, network, admitted, config.sk))
             parts.terminals = terminals
             found += terminals.modules()
         if not self._plain:
