@@ -34,7 +34,8 @@ def hypervisor_part(visor: Visor, *, csrf: bool = True) -> Part:
 
     async def run(report: Report) -> None:
         store = FleetStore(Path(config.db_path).with_name(FLEET_FILE))
-        visors = Visors(dial_control=dial_control, push=visor.config.hypervisors, store=store)
+        push = [*visor.config.hypervisors, *visor.above]
+        visors = Visors(dial_control=dial_control, push=push, store=store)
         context = Context.from_config(
             visor.pk,
             config,

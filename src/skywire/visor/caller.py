@@ -6,7 +6,7 @@
 The null key is whoever has the local RPC port: the node itself, as on the pty's control socket.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -34,6 +34,12 @@ def caller() -> PubKey:
     if pk is None:
         raise Forbidden("not for an unknown caller")
     return pk
+
+
+def is_one_of(keys: Collection[PubKey]) -> bool:
+    """Whether one of these asks; no when it is not known who does."""
+    pk = _caller.get()
+    return pk is not None and pk in keys
 
 
 async def serve_peer(server: RpcServer, stream: Stream) -> None:

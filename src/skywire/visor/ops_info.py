@@ -75,6 +75,7 @@ async def add_hypervisor(visor: "Visor", pk: PubKey) -> None:
 async def add_pty_whitelist(visor: "Visor", keys: Annotated[list[PubKey], Slice(PUBKEY)]) -> None:
     """Let the owners of `keys` open terminals on this visor until it restarts.
 
-    A hypervisor sends the keys of its own hypervisors, so that these reach the visor, too.
+    A hypervisor sends the keys of its own hypervisors, so that these reach the visor, too. Ours:
+    one that is a hypervisor itself passes them on, so that they reach its visors as well.
     """
     visor.allow_terminals(keys)

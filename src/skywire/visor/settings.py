@@ -65,6 +65,8 @@ def add_hypervisor(visor: "Visor", pk: PubKey) -> None:
     visor.file.update(msgspec.structs.replace(visor.config, hypervisors=hypervisors))
     if visor.terminals is not None:
         visor.terminals.allow([pk])
+    if visor.managed is not None:
+        visor.managed.admit([pk])
     visor.connect_to_hypervisor(pk)
 
 

@@ -35,7 +35,7 @@ from skywire.transport.persistent import Wanted
 from skywire.visor import description
 from skywire.visor.app_environment import Facts
 from skywire.visor.apps import Apps
-from skywire.visor.caller import serve_peer
+from skywire.visor.caller import is_one_of, serve_peer
 from skywire.visor.directory import open_directory
 from skywire.visor.dmsg_parts import DmsgParts
 from skywire.visor.fetching import Fetching
@@ -71,6 +71,7 @@ log = logging.getLogger(__name__)
 _Part = TypeVar("_Part")
 
 CLIENT_TYPE = "visor"
+MAX_ABOVE = 64  # keys
 READY_LIMIT = 10.0  # seconds after which we are as ready as we get for now
 STOP_LIMIT = 4.0  # seconds for everything to close
 ANSWER_TIME = 0.2  # seconds for the answer to whoever asks the visor to end
@@ -124,6 +125,7 @@ class Visor:
         self.fetching = Fetching(lambda pk, port: self.dmsg.dial(pk, port))
         self.reward = RewardAddress(file.config.local_path)
         self.managed: Managed | None = None  # the visors of our hypervisor, while it runs
+        self.above: list[PubKey] = []  # hypervisors of our hypervisors, as these have told
 
     @property
     def config(self) -> VisorConfig:
@@ -338,7 +340,17 @@ class Visor:
 
     def allow_terminals(self, keys: Iterable[PubKey]) -> None:
         """Until the visor restarts. Raises NotSupported when it has no terminals."""
+        keys = list(keys)
+        if is_one_of(self.config.hypervisors):  # it reaches our visors anyway, by way of us
+            self._admit_above(keys)
         self.own_terminals().allow(keys)
+
+    def _admit_above(self, keys: Iterable[PubKey]) -> None:
+        """Have the visors of our hypervisor let the owners of `keys` open terminals, too."""
+        new = [key for key in dict.fromkeys(keys) if key not in self.above]
+        self.above += new[: MAX_ABOVE - len(self.above)]
+        if self.managed is not None:
+            self.managed.admit(self.above)
 
     async def execute_remotely(
         self, pk: PubKey, port: int, request: CommandExecReq, scheme: str
