@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 
 from skywire.visor.types import Overview
 from tests.browser.kit import Site, Tab, tab
 from tests.hypervisor.harness import OWN, PASSWORD, FakeVisor, key
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+
+
+ADDRESS = "2jBbGxZRGoQG1mqhPBnXnLTxK6oxsTf8os6"  # of Skycoin
 
 
 class Reward:
@@ -240,21 +243,21 @@ async def test_an_action_on_many_shows_what_it_would_do_then_each_result(
         await page.page.get_by_text("2 selected").wait_for()
         await page.page.get_by_role("button", name="Do something").click()
         await page.page.get_by_text("Have rewards paid to a Skycoin address").click()
-        await page.page.get_by_label("Skycoin address", exact=True).fill("2jBbGxZRGoQG1mqh")
+        await page.page.get_by_label("Skycoin address", exact=True).fill(ADDRESS)
         await page.page.get_by_role("button", name="Preview").click()
         results = page.page.get_by_role("list", name="Nodes")
-        await results.get_by_text("none → 2jBbGxZRGoQG1mqh").last.wait_for()
+        await results.get_by_text(f"none → {ADDRESS}").last.wait_for()
         text = await results.inner_text()
-        assert f"skywire cli --via dmsg://{good.pk} reward 2jBbGxZRGoQG1mqh" in text
+        assert f"skywire cli --via dmsg://{good.pk} reward {ADDRESS}" in text
         assert good.reward.address == ""  # nothing has been done
         await page.page.get_by_role("button", name="Do it on 2 nodes").click()
         await page.page.get_by_text("Done on 1, failed on 1.").wait_for()
-        assert good.reward.address == "2jBbGxZRGoQG1mqh"
+        assert good.reward.address == ADDRESS
         assert "failed" in await results.get_by_role("listitem").filter(has_text="bad").inner_text()
         bad.reward = Reward()
         await page.page.get_by_role("button", name="Try 1 again").click()
         await page.page.get_by_text("Done on the node.").wait_for()
-        assert bad.reward.address == "2jBbGxZRGoQG1mqh"
+        assert bad.reward.address == ADDRESS
 
 
 async def test_of_a_long_list_only_what_is_in_sight_is_drawn(browser: Browser, site: Site) -> None:
@@ -346,7 +349,7 @@ async def test_it_fits_a_phone(browser: Browser, site: Site, scheme: str) -> Non
         heights = (
             "() => [...document.querySelectorAll('#rows tr.row')].map((row) => row.offsetHeight)"
         )
-        assert set(await page.page.evaluate(heights)) == {108}
+        assert set(await page.page.evaluate(heights)) == {108}  # as table.js counts, with the gap
         await page.page.get_by_role("checkbox", name="Select a-very-long").check()
         await page.page.get_by_role("button", name="Do something").click()
         await page.page.get_by_text("Have new routes lead over").click()
@@ -373,3 +376,34 @@ async def test_an_address_without_a_page_says_so(browser: Browser, site: Site) -
         await page.page.get_by_text("There is no such page").wait_for()
         await page.page.get_by_role("link", name="All nodes", exact=True).click()
         await rows(page, 2)
+
+
+async def test_nodes_behind_other_hypervisors_are_groups(browser: Browser, site: Site) -> None:
+    (between,) = await connect(site, "between")
+    behind, quiet = key("behind"), key("quiet hypervisor")
+
+    async def answer(route: Route) -> None:
+        fetched = await route.fetch()
+        tree = await fetched.json()
+        (model,) = [
+            row
+            for row in tree["sections"][0]["visors"]
+            if row["overview"]["local_pk"] == str(between.pk)
+        ]
+        model["overview"] |= {"local_pk": str(behind), "hostname": "deep"}
+        tree["sections"] += [
+            {"hypervisor_pk": str(between.pk), "via_chain": [str(OWN)], "visors": [model]},
+            {"hypervisor_pk": str(quiet), "visors": [], "sub_error": "no answer within 10 s"},
+        ]
+        await route.fulfill(json=tree)
+
+    async with tab(browser, "about:blank") as page:
+        await page.page.route("**/api/visors-tree-summary", answer)
+        await page.page.goto(site.url)
+        assert "deep" in await names(page, 4)
+        await page.page.get_by_role("row", name="Behind between 1 of 1 online").wait_for()
+        await page.page.get_by_text("not known at present: no answer within 10 s").wait_for()
+        await page.page.get_by_role("searchbox").fill("via:between")
+        assert await names(page, 1) == ["deep"]
+        link = page.page.get_by_role("link", name="Terminal on deep")
+        assert await link.get_attribute("href") == f"/pty/{behind}"

@@ -17,6 +17,7 @@ export function Dialog({ title, onClose, children, wide = false }) {
   useLayoutEffect(() => {
     const before = document.activeElement;
     ref.current.showModal();
+    ref.current.querySelector("input, select, textarea")?.focus();
     return () => {
       if (before instanceof HTMLElement) before.focus();
     };

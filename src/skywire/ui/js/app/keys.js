@@ -60,4 +60,4 @@ export function KeysHelp() {
 }
 
 /** @type {Record<string, string>} */
-const NAMES = { ArrowDown: "↓", ArrowUp: "↑", " ": "space", Enter: "↵" };
+const NAMES = { ArrowDown: "↓", ArrowUp: "↑", " ": "space", Enter: "↵", Escape: "Esc" };

@@ -15,7 +15,7 @@ import { COLUMNS } from "./columns.js";
 import { ForgetDialog } from "./forget.js";
 import { LabelDialog } from "./label.js";
 import { GROUPS, STATES, grouped, matcher, sorted } from "./query.js";
-import { NodeTable, useRowHeight } from "./table.js";
+import { NodeTable, useOffsets } from "./table.js";
 
 const GROUP_KEPT = "skywire.nodes.group";
 const COVERED = 90; // pixels at the top that bar and table head cover
@@ -48,11 +48,11 @@ export default function NodesPage({ query }) {
   const [dialog, setDialog] = useState(/** @type {any} */ (null));
   const place = useRef(/** @type {any} */ (null));
   const filter = useRef(/** @type {any} */ (null));
-  const height = useRowHeight();
 
   const found = useMemo(() => list.filter(matcher(q)), [list, q]);
   const shown = useMemo(() => sorted(found.filter(STATES[state] ?? STATES.all), sort), [found, state, sort]);
   const lines = useMemo(() => linesOf(shown, by, sections, closed), [shown, by, sections, closed]);
+  const offsets = useOffsets(lines);
   const counts = useMemo(
     () => Object.fromEntries(Object.entries(STATES).map(([id, holds]) => [id, found.filter(holds).length])),
     [found],
@@ -75,7 +75,7 @@ export default function NodesPage({ query }) {
     const at = rows.findIndex((row) => row.key === current);
     const next = rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))];
     setCurrent(next.key);
-    scrollToRow(place.current, next.index, height, COVERED);
+    scrollToRow(place.current, offsets, next.index, COVERED);
     requestAnimationFrame(() =>
       requestAnimationFrame(() => place.current?.querySelector(`[data-key="${next.key}"] a.name`)?.focus({ preventScroll: true })),
     );
@@ -157,6 +157,7 @@ export default function NodesPage({ query }) {
       : html`<div class="sheet">
           <${NodeTable}
             lines=${lines}
+            offsets=${offsets}
             sort=${sort}
             chosen=${chosen}
             current=${current}

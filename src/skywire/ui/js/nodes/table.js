@@ -2,18 +2,23 @@
 
 import { Icon, Key } from "../app/components.js";
 import { setQuery } from "../app/router.js";
-import { useMedia, useVirtual } from "../app/virtual.js";
-import { html } from "../app/view.js";
+import { offsetsOf, useMedia, useVirtual } from "../app/virtual.js";
+import { html, useMemo } from "../app/view.js";
 import { COLUMNS } from "./columns.js";
 import { Row } from "./row.js";
 
-export const NARROW = "(max-width: 760px)";
-const HEIGHT = 46; // pixels of a row; nodes.css has the same
-const CARD = 118; // of a card on a phone, with the gap
+const NARROW = "(max-width: 760px)";
+// Pixels; nodes.css has the same.
+const HEIGHTS = { row: 46, group: 46 };
+const CARD_HEIGHTS = { row: 118, group: 62 };
 
-/** @returns {number} pixels */
-export function useRowHeight() {
-  return useMedia(NARROW) ? CARD : HEIGHT;
+/**
+ * @param {Line[]} lines
+ * @returns {Float64Array} where each begins
+ */
+export function useOffsets(lines) {
+  const { row, group } = useMedia(NARROW) ? CARD_HEIGHTS : HEIGHTS;
+  return useMemo(() => offsetsOf(lines.length, (index) => ("group" in lines[index] ? group : row)), [lines, row]);
 }
 
 /**
@@ -22,13 +27,12 @@ export function useRowHeight() {
 
 /**
  * @param {{
- *   lines: Line[], sort: string, chosen: ReadonlySet<string>, current: string, allChosen: boolean,
+ *   lines: Line[], offsets: Float64Array, sort: string, chosen: ReadonlySet<string>, current: string, allChosen: boolean,
  *   someChosen: boolean, place: {current: any}, tools: import("./page.js").Tools,
  * }} props
  */
-export function NodeTable({ lines, sort, chosen, current, allChosen, someChosen, place, tools }) {
-  const height = useRowHeight();
-  const { start, end, above, below } = useVirtual({ count: lines.length, height, place });
+export function NodeTable({ lines, offsets, sort, chosen, current, allChosen, someChosen, place, tools }) {
+  const { start, end, above, below } = useVirtual(offsets, place);
   const mixed = (/** @type {any} */ box) => {
     if (box !== null) box.indeterminate = someChosen && !allChosen;
   };
