@@ -8,6 +8,7 @@ process's memory by accident, or times our look-ups, learns no usable id.
 
 import asyncio
 import hashlib
+import ipaddress
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,10 +144,11 @@ class Attempts:
 
     def wait(self, address: str) -> float:
         """Seconds until `address` may try again; 0 when it may now."""
-        recent = self._recent(address)
+        recent = self._recent(_network(address))
         return recent[0] + self.PERIOD - self._clock() if len(recent) >= self.LIMIT else 0.0
 
     def failed(self, address: str) -> None:
+        address = _network(address)
         recent = [*self._recent(address), self._clock()]
         self._failures.pop(address, None)
         if len(self._failures) >= self.MAX_ADDRESSES:
@@ -154,11 +156,24 @@ class Attempts:
         self._failures[address] = recent
 
     def succeeded(self, address: str) -> None:
-        self._failures.pop(address, None)
+        self._failures.pop(_network(address), None)
 
     def _recent(self, address: str) -> list[float]:
         start = self._clock() - self.PERIOD
         return [when for when in self._failures.get(address, ()) if when > start]
+
+
+def _network(address: str) -> str:
+    """Of an IPv6 address, the network of 64 bits: whoever has one of its addresses has all."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _key(token: str) -> bytes:

@@ -20,6 +20,7 @@ from aiohttp import web
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue, NotFound, NotSupported, SkywireError
 from skywire.http.app import Handler
+from skywire.hypervisor import audit
 from skywire.hypervisor.call import call, visor_key
 from skywire.hypervisor.context import CONTEXT, Context
 from skywire.hypervisor.forms import Adapter, form, told
@@ -47,6 +48,8 @@ async def terminal(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     pk = visor_key(request)
     await context.visors.check_known(pk)
+    if "Upgrade" in request.headers:
+        audit.record(request, "open terminal", str(pk), dict(request.query))
     login = request.get(SESSION)
     return await context.terminals.handle(
         request,
