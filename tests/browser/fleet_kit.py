@@ -1,6 +1,5 @@
 """A hypervisor with played visors, and helpers for its pages."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from skywire.hypervisor.connection import ControlStream, Timing
 from skywire.streams.stream import Stream
 from skywire.streams.supervise import Tasks
 from skywire.testing.streams import stream_pair
-from tests.browser.kit import Tab, tab
+from tests.browser.kit import LIMIT, Tab, tab
 from tests.browser.played import Played
 from tests.hypervisor.harness import OWN, hypervisor, key
 
@@ -97,11 +96,12 @@ class FleetSite:
 async def opened(browser: Browser | BrowserContext, url: str, **options: Any) -> AsyncIterator[Tab]:
     """A page that has complained about nothing at the end, the content policy included."""
     async with tab(browser, "about:blank", **options) as page:
+        page.page.set_default_timeout(LIMIT * 1000)
         await page.page.add_init_script(f"({VIOLATIONS})()")
         await page.page.goto(url)
         yield page
         assert await page.page.evaluate("() => window.violations") == []
-        assert page.complaints == []
+        assert page.complaints == [], page.complaints
 
 
 async def go(page: Tab, address: str, title: str) -> Locator:
@@ -110,10 +110,6 @@ async def go(page: Tab, address: str, title: str) -> Locator:
     heading = page.page.get_by_role("heading", level=1, name=title, exact=True)
     await heading.wait_for()
     return heading
-
-
-async def text_of(page: Tab) -> str:
-    return await page.page.locator("#content").inner_text()
 
 
 async def width_of(page: Tab) -> int:
@@ -135,8 +131,3 @@ def small_fleet() -> list[Played]:
         visor.link(key(f"stranger {number % 3}"), 80.0 + 30 * number, "stcpr")
         visor.reached_through(key(f"server {number % 2}"), 18.0 + number)
     return visors
-
-
-async def settled(pause: float = 0.3) -> None:
-    """A moment in which the page does what it does by itself."""
-    await asyncio.sleep(pause)

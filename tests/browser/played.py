@@ -104,6 +104,7 @@ class Played:
             ops_transports.transports: lambda _: self.overview.transports,
             ops_transports.add_transport: self._add_transport,
             ops_transports.persistent_transports: lambda _: [],
+            ops_transports.transport_figures: lambda _: [],
         }
 
     @property

@@ -37,6 +37,7 @@ export function MapCanvas({ graph, chosen, onChoose, onOpen, describedBy }) {
   useLayoutEffect(() => {
     const shown = new Picture(box.current, canvas.current, (key) => calls.current.onChoose(key));
     picture.current = shown;
+    Object.assign(box.current, { picture: shown }); // for the browser's console
     return () => shown.close();
   }, []);
   useLayoutEffect(() => picture.current?.show(graph), [graph]);
@@ -160,6 +161,12 @@ class Picture {
     this.#fitting = true;
     this.#saved = false;
     this.#draw();
+  }
+
+  /** @param {string} key @returns {{x: number, y: number} | null} pixels in the picture */
+  where(key) {
+    const point = this.#layout.points.get(key);
+    return point === undefined ? null : this.#project(point);
   }
 
   /** Choose the next place by name. @param {1 | -1} step */

@@ -44,7 +44,7 @@ export function Servers({ node, query, current, running, busy, onChoose }) {
   const q = (query.get("q") ?? "").toLowerCase();
   const kind = query.get("servers") ?? "public";
   const country = query.get("country") ?? "";
-  const all = useMemo(() => serversOf(asked.data), [asked.data, count]);
+  const all = useMemo(() => serversOf(asked.data), [asked.data, count, current, running]);
   const countries = useMemo(() => [...new Set(all.map((server) => server.country).filter(Boolean))].sort(), [all]);
   const found = all.filter(
     (server) => (country === "" || server.country === country) && [server.key, server.country, server.region, server.version, nameOfKey(server.key)].join("\n").toLowerCase().includes(q),
