@@ -16,6 +16,7 @@ import msgspec
 
 from skywire import __version__
 from skywire.config.check import without_secrets
+from skywire.config.document import plain
 from skywire.operations import operation
 from skywire.wire.gob_types import FLOAT, INT, STRING, Go
 
@@ -81,4 +82,4 @@ def _open_files() -> int:
 @operation(rpc="RuntimeConfig", http="GET /visors/{pk}/runtime-config")
 async def runtime_config(visor: "Visor") -> bytes:
     """The config that the visor runs with, as JSON; secrets are replaced."""
-    return msgspec.json.encode(without_secrets(visor.file.document))
+    return msgspec.json.encode(without_secrets(plain(visor.config)))
