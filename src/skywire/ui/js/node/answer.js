@@ -23,7 +23,7 @@ import { useFetched } from "../app/fetched.js";
  */
 export function useAnswer(node, path, every, known = null) {
   const { data, at, problem, busy, again } = useFetched(node.online ? `/visors/${node.key}${path}` : "", every);
-  if (at > 0 && at >= node.seenAt - every) return { value: data, at, problem, loading: false, again };
+  if (at > 0) return { value: data, at, problem, loading: false, again };
   const loading = known === null && (busy || (node.online && problem === ""));
   return { value: known, at: known === null ? 0 : node.seenAt, problem, loading, again };
 }

@@ -115,7 +115,7 @@ export function Apps({ node, query }) {
       kind: "main",
       value: (app) => app.name,
       cell: (app) => html`<span class="two-lines">
-        <span>${app.name}${OFFICIAL.has(app.kind) ? null : html` <span class="tag" title="Not one of Skywire's own apps">own</span>`}</span>
+        <span>${app.name}${OFFICIAL.has(app.kind) ? null : html` <span class="tag" title="Not one of Skywire's own apps">other</span>`}</span>
         ${app.kind === app.name && app.binary === "" ? null : html`<span class="why">${app.kind === app.name ? app.binary : `${app.kind}, ${app.binary}`}</span>`}
       </span>`,
     },

@@ -35,11 +35,11 @@ export function toHistory(answer) {
 /**
  * @param {{
  *   title: string, lines: Line[], history: History, format: (value: number) => string,
- *   least?: number, limit?: number | null, why: string,
+ *   least?: number, limit?: number | null, per?: string, why: string,
  * }} props `least`: the smallest top of the scale; `limit`: a value beyond which it is too much;
- *   `why` there may be nothing to show
+ *   `per` what time a value is of; `why` there may be nothing to show
  */
-export function Chart({ title, lines, history, format, least = 1, limit = null, why }) {
+export function Chart({ title, lines, history, format, least = 1, limit = null, per = "", why }) {
   const [at, setAt] = useState(-1);
   const place = useRef(/** @type {any} */ (null));
   const count = Math.max(0, ...lines.map((line) => line.values.length));
@@ -82,7 +82,7 @@ export function Chart({ title, lines, history, format, least = 1, limit = null, 
       preserveAspectRatio="none"
       role="slider"
       tabindex="0"
-      aria-label=${`${title}, last 24 hours; arrow keys move through them`}
+      aria-label=${`${title}, ${per}last 24 hours; arrow keys move through them`}
       aria-valuemin="0"
       aria-valuemax=${count - 1}
       aria-valuenow=${shown}
@@ -105,7 +105,7 @@ export function Chart({ title, lines, history, format, least = 1, limit = null, 
     </svg>
     <p class="chart-foot">
       <span>${chosen < 0 ? "24 h ago" : moment(history, chosen)}</span>
-      <span>most ${format(Math.max(...known))}</span>
+      <span>${per}most ${format(Math.max(...known))}</span>
     </p>
   </figure>`;
 }

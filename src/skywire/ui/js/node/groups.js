@@ -74,9 +74,10 @@ function Card({ group, own }) {
   return html`
     <div class="route-head">
       <span class="group-ends">
-        <span class="why">${group.initiator ? "opened from here, port" : "opened from there, to port"}</span> ${group.localPort ?? "–"}
+        <span class="why">${group.initiator ? "opened from here, port" : "opened from there, to port"}</span>
+        <span>${group.localPort ?? "–"}</span>
         <span aria-hidden="true">→</span><span class="visually-hidden"> with </span>
-        <${Peer} value=${group.remote} /><span class="port">:${group.remotePort ?? "–"}</span>
+        <span><${Peer} value=${group.remote} /><span class="port">:${group.remotePort ?? "–"}</span></span>
       </span>
       <span class="why">rules ${rule(group.forward)} out, ${rule(group.consume)} in</span>
     </div>

@@ -5,7 +5,7 @@ import { command } from "../app/commands.js";
 import { DataTable } from "../app/data_table.js";
 import { list, number, text } from "../app/node.js";
 import { html } from "../app/view.js";
-import { roundTrip } from "../format.js";
+import { roundTrip, shortKey } from "../format.js";
 import { useAnswer } from "./answer.js";
 import { Aged, Fact, Facts, Panel, Peer, Same, Trouble, sentence } from "./parts.js";
 
@@ -37,12 +37,11 @@ const WORDS = Object.freeze({
 export function HealthWords({ node }) {
   const health = node.summary?.health ?? {};
   const told = Object.entries(WORDS).filter(([name]) => text(health[name]) !== "");
-  return html`<h3>Health <a class="beside" href=${`#/node/${node.key}/health`}>reasons</a></h3>
-    <${Facts}>
-      ${told.length === 0
-        ? html`<${Fact} word="Services" why=${node.online ? "It has not told yet." : "It is offline."} />`
-        : told.map(([name, word]) => html`<${Fact} key=${name} word=${word}><${Word} word=${text(health[name])} /><//>`)}
-    <//>`;
+  return html`<${Facts}>
+    ${told.length === 0
+      ? html`<${Fact} word="Services" why=${node.online ? "It has not told yet." : "It is offline."} />`
+      : told.map(([name, word]) => html`<${Fact} key=${name} word=${word}><${Word} word=${text(health[name])} /><//>`)}
+  <//>`;
 }
 
 /** @param {{word: string}} props */
@@ -90,8 +89,13 @@ function toPart(part) {
     state: text(part?.state),
     age: number(part?.age_s),
     reason: text(part?.reason),
-    facts: facts.map(([name, value]) => [text(name), text(value)]),
+    facts: facts.map(([name, value]) => /** @type {[string, string]} */ ([text(name), text(value)])).filter(([, value]) => value !== ""),
   };
+}
+
+/** @param {string} text with keys in it */
+function shortened(text) {
+  return text.replace(/\b[0-9a-f]{66}\b/g, shortKey);
 }
 
 const ORDER = ["failed", "waiting", "starting", "running", "off"];
@@ -100,17 +104,17 @@ const ORDER = ["failed", "waiting", "starting", "running", "off"];
 function Parts({ parts, at, sort }) {
   /** @type {import("../app/data_table.js").Column<Part>[]} */
   const columns = [
-    { id: "name", word: "Part", kind: "main", cell: (part) => part.name, value: (part) => part.name },
+    { id: "name", word: "Part", kind: "main", cell: (part) => html`<span title=${part.name}>${shortened(part.name)}</span>`, value: (part) => part.name },
     { id: "state", word: "State", cell: (part) => html`<${Word} word=${part.state} />`, value: (part) => ORDER.indexOf(part.state) },
     { id: "age", word: "For", kind: "number", title: "How long it has been so", cell: (part) => html`<${Growing} seconds=${part.age} at=${at} />`, value: (part) => part.age },
     {
       id: "reason",
       word: "Why, and what is known",
       cell: (part) => html`${part.reason === "" ? null : html`<span class=${part.state === "failed" ? "bad-text" : ""}>${part.reason}</span>`}
-        ${part.facts.map(([name, value]) => html`<span class="small-fact" key=${name}><span class="why">${name}</span> <code>${value}</code></span>`)}`,
+        ${part.facts.map(([name, value]) => html`<span class="small-fact" key=${name}><span class="why">${name}</span> <code title=${value}>${shortened(value)}</code></span>`)}`,
     },
   ];
-  return html`<${DataTable} label="Parts of the node" columns=${columns} rows=${parts} keyOf=${(/** @type {Part} */ part) => part.name} sort=${sort} />`;
+  return html`<div class="parts"><${DataTable} label="Parts of the node" columns=${columns} rows=${parts} keyOf=${(/** @type {Part} */ part) => part.name} sort=${sort} /></div>`;
 }
 
 /** @param {{node: Node}} props */

@@ -47,7 +47,7 @@ export function Logs({ node, query }) {
     download(`${nameOf(node) || node.key.slice(0, 8)}-${of || "node"}.log`, `${lines.join("\n")}\n`);
   };
   return html`
-    <div class="toolbar">
+    <div class="toolbar log-toolbar">
       <label class="pick-one">
         <span>Log of</span>
         <select value=${of} onChange=${(/** @type {any} */ event) => setQuery({ of: event.target.value })}>
@@ -56,14 +56,14 @@ export function Logs({ node, query }) {
         </select>
       </label>
       <label class="pick-one">
-        <span>from</span>
+        <span>Level</span>
         <select value=${least} onChange=${(/** @type {any} */ event) => setQuery({ level: event.target.value })}>
           <option value="">all levels</option>
           ${LEVELS.map((each) => html`<option key=${each} value=${each}>${each} up</option>`)}
         </select>
       </label>
       <label class="pick-one">
-        <span>of</span>
+        <span>Time</span>
         <select value=${span} onChange=${(/** @type {any} */ event) => setQuery({ span: event.target.value === "all" ? "" : event.target.value })}>
           ${Object.entries(SPANS).map(([id, [word]]) => html`<option key=${id} value=${id}>${word}</option>`)}
         </select>

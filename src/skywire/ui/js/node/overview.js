@@ -42,7 +42,7 @@ function Identity({ node }) {
       <${Fact} word="Host name" why="This version does not tell it.">${node.hostname}<//>
       <${Fact} word="Version">${node.version}${details === "" ? null : html` <span class="why">${details}</span>`}<//>
       <${Fact} word="Build type">${node.build}<//>
-      <${Fact} word="Config version" why="This version does not tell it.">${text(summary?.config_version)}<//>
+      <${Fact} word="Config version" why="This version does not tell it.">${real(summary?.config_version)}<//>
       <${Fact} word="Up for" why=${node.online ? "" : "It is offline."}>
         ${node.online && node.uptime !== null ? html`<${Growing} seconds=${node.uptime} at=${node.seenAt} />` : ""}
       <//>
@@ -76,15 +76,16 @@ function Now({ node }) {
     <${Facts}>
       <${Fact} word="State"><${State} ...${stateOf(node)} /><//>
       <${Fact} word="Load" why=${NO_LOAD}>
-        ${load?.load1 == null ? "" : html`<${Meter} share=${load.load1 / (load.cores ?? 1)} text=${`${load.load1.toFixed(2)}${load.cores === null ? "" : ` on ${load.cores} cores`}`} />`}
+        ${load?.load1 == null ? "" : html`<${Meter} share=${load.load1 / (load.cores ?? 1)} text=${`${load.load1.toFixed(2)}${load.cores === null ? "" : ` / ${load.cores}`}`} label="Processes that want to run, by processor cores" />`}
       <//>
       <${Fact} word="Memory" why=${NO_LOAD}>${percent(load?.memory)}<//>
       <${Fact} word="Disk" why=${NO_LOAD}>${percent(load?.disk)}<//>
       <${Fact} word="Apps">${to("apps", apps)}${node.broken.length === 0 ? null : html` <span class="bad-text">failed: ${node.broken.join(", ")}</span>`}<//>
       <${Fact} word="Transports">${node.transports === null ? "" : to("transports", String(node.transports))}<//>
       <${Fact} word="Routing rules">${number(summary?.overview?.routes_count) === null ? "" : to("routes", String(summary.overview.routes_count))}<//>
-      <${Fact} word="Route groups" why="This version does not tell them here.">${groups === null ? "" : to("groups", String(groups))}<//>
+      <${Fact} word="Route groups" why="None, or not told in its summary.">${groups === null ? "" : to("groups", String(groups))}<//>
     <//>
+    <h3>Health <a class="beside" href=${`#/node/${node.key}/health`}>reasons</a></h3>
     <${HealthWords} node=${node} />
   <//>`;
 }
@@ -151,7 +152,8 @@ function Charts({ node }) {
           <${Chart} title="Memory" history=${history} lines=${[{ word: "", tone: "first", values: history.column("mem") }]} format=${share} least=${100} why=${NO_LOAD} />
           <${Chart} title="Disk" history=${history} lines=${[{ word: "", tone: "first", values: history.column("disk") }]} format=${share} least=${100} why=${NO_LOAD} />
           <${Chart}
-            title="Traffic in 5 min"
+            title="Traffic"
+            per="in 5 min, "
             history=${history}
             lines=${[
               { word: "in", tone: "first", values: history.column("received") },

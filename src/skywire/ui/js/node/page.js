@@ -59,7 +59,10 @@ export default function NodePage({ params, query }) {
   useEffect(() => {
     document.title = `${name}${shown === undefined || shown.id === "overview" ? "" : `: ${shown.word.toLowerCase()}`} — Skywire`;
   }, [name, shown]);
-  useEffect(() => () => report(""), [key]);
+  useEffect(() => () => report(""), [key, tab]);
+  useEffect(() => {
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+  }, [tab, node === null]);
   useShortcuts(
     [
       ...TABS.map((one) => ({ keys: [one.key], what: `this node's ${one.word.toLowerCase()}`, run: () => go(`#/node/${key}/${one.id}`) })),
@@ -121,7 +124,7 @@ function Head({ node, name }) {
     ...(node.online
       ? [
           { word: "Update (in a terminal)", href: `/pty/${node.key}?commands=update`, external: true },
-          { word: "Start anew…", run: () => setDialog("reload") },
+          { word: "Reload…", run: () => setDialog("reload") },
           { word: "Shut down…", run: () => setDialog("shutdown"), danger: true },
         ]
       : node.own

@@ -41,10 +41,10 @@ export function Fact({ word, why = "", copy = "", children }) {
   </div>`;
 }
 
-/** @param {{why?: string}} props */
-export function Unknown({ why = "" }) {
-  return html`<span class="unknown" title=${why || "not known"}>${UNKNOWN}</span>
-    <span class="visually-hidden">not known</span>
+/** @param {{why?: string, title?: string}} props `why`: a reason to be seen; `title`: one behind it */
+export function Unknown({ why = "", title = "not known" }) {
+  return html`<span class="unknown" title=${why || title}>${UNKNOWN}</span>
+    <span class="visually-hidden">${why === "" ? title : "not known"}</span>
     ${why === "" ? null : html`<span class="why">${why}</span>`}`;
 }
 

@@ -1,4 +1,4 @@
-// Starting a node anew, and shutting it down.
+// Reloading a node, and shutting it down.
 
 import { ApiError, post } from "../app/api.js";
 import { command } from "../app/commands.js";
@@ -22,9 +22,9 @@ export function PowerDialog({ node, action, onClose }) {
       // Our own node takes this server with it: it may go before it has answered.
       if (!node.own || !(error instanceof ApiError) || error.status !== 0) throw error;
     }
-    report(halt ? `${name} shuts down.` : `${name} starts anew; it is back in some seconds.`, same);
+    report(halt ? `${name} shuts down.` : `${name} reloads; it is back in some seconds.`, same);
   };
-  return html`<${ActionDialog} title=${halt ? `Shut ${name} down?` : `Start ${name} anew?`} verb=${halt ? "Shut down" : "Start anew"} danger run=${run} command=${same} onClose=${onClose}>
+  return html`<${ActionDialog} title=${halt ? `Shut ${name} down?` : `Reload ${name}?`} verb=${halt ? "Shut down" : "Reload"} danger run=${run} command=${same} onClose=${onClose}>
     <p>${halt ? "Its apps, transports and terminals end. Systemd, where it runs the node, starts it again; else somebody has to do that at the machine." : "It reads its config file again. Its apps, transports and terminals end; apps that start with it are started."}</p>
     ${node.own ? html`<p class="bad-text">It runs this hypervisor: this page ${halt ? "ends with it" : "is away for some seconds"}.</p>` : null}
   <//>`;

@@ -143,7 +143,7 @@ export function remotes(node) {
 
 /** @param {{of: string, port: number | null}} props */
 export function End({ of, port }) {
-  if (of === "") return html`<span class="why">not told to those in between</span>`;
+  if (of === "") return html`<${Unknown} title="Those in between are not told." />`;
   return html`<${Peer} value=${of} /><span class="port" title="Port">:${port ?? "?"}</span>`;
 }
 

@@ -106,7 +106,7 @@ function Card({ node, session, onOpen }) {
       <span>${session.started === 0 ? "start not known" : html`started <${Ago} at=${session.started} /> ago`}</span>
       <span>${session.end !== "" ? `over: ${session.end}` : session.viewers === 0 ? `nobody looks${session.idle === null ? "" : `, for ${duration(session.idle)}`}` : `${session.viewers} ${session.viewers === 1 ? "viewer" : "viewers"}`}</span>
       ${session.size === "" ? null : html`<span>${session.size}</span>`}
-      <span>of ${session.owner === "" ? "the node itself" : html`<${Peer} value=${session.owner} />`}</span>
+      <span class="session-owner">of ${session.owner === "" ? "the node itself" : html`<${Peer} value=${session.owner} />`}</span>
       ${session.mine ? null : html`<span class="why">another's: only its owner may attach</span>`}
     </p>
     <${Screen} lines=${session.lines} label=${`Last lines of session ${name}`} />

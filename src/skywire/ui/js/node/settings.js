@@ -237,8 +237,8 @@ function Power({ node }) {
   const [dialog, setDialog] = useState("");
   return html`<${Panel} title="Power" wide>
     <div class="power">
-      <p><strong>Start anew.</strong> It reads its config file again. Streams and terminals break off; the apps that start with it are started.</p>
-      <button type="button" disabled=${!node.online} onClick=${() => setDialog("reload")}>Start anew…</button>
+      <p><strong>Reload.</strong> It reads its config file again. Streams and terminals break off; the apps that start with it are started.</p>
+      <button type="button" disabled=${!node.online} onClick=${() => setDialog("reload")}>Reload…</button>
       <p><strong>Update.</strong> A terminal opens and types the commands that bring the newest version.</p>
       <a class="button" href=${`/pty/${node.key}?commands=update`} target="_blank" rel="noopener">Update…</a>
       <p><strong>Shut down.</strong> Systemd, where it runs the node, starts it again; else somebody has to.</p>

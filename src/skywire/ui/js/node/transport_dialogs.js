@@ -18,6 +18,8 @@ import { Aged, Fact, Facts, Peer, report } from "./parts.js";
 /** @typedef {import("./transports.js").Transport} Transport */
 
 const KEY = /^[0-9a-f]{66}$/;
+/** @type {Record<string, string>} who wanted a transport, by what the node calls it */
+export const ORIGINS = { user: "by hand", skycoin: "for setup", automatic: "automatic" };
 const ABOUT = Object.freeze({
   stcpr: "TCP, straight to its public address",
   sudph: "UDP, through NATs where that works",
@@ -109,7 +111,7 @@ export function RemoveTransports({ node, rows, onDone, onClose }) {
     }
     report(one ? `Closed the ${rows[0].type} transport to ${nameOfKey(rows[0].remote) || shortKey(rows[0].remote)}.` : `Closed ${rows.length} transports.`, commands.join("; "));
   };
-  return html`<${ActionDialog} title=${one ? "Close this transport?" : `Close ${rows.length} transports?`} verb="Close" danger run=${run} command=${commands.join("; ")} onClose=${onClose}>
+  return html`<${ActionDialog} title=${one ? "Close this transport?" : `Close ${rows.length} transports?`} verb=${one ? "Close it" : "Close them"} danger run=${run} command=${commands.join("; ")} onClose=${onClose}>
     <ul class="plain-list">
       ${rows.slice(0, 12).map((row) => html`<li key=${row.row}>${row.type} to <${Peer} value=${row.remote} /></li>`)}
       ${rows.length > 12 ? html`<li>and ${rows.length - 12} more</li>` : null}
@@ -128,7 +130,7 @@ export function TransportDetails({ node, row, at, onClose }) {
       <${Fact} word="This end" copy=${node.key}><code class="whole">${node.key}</code><//>
       <${Fact} word="Other end" copy=${row.remote}>${nameOfKey(row.remote) === "" ? null : html`<a href=${`#/node/${row.remote}`}>${nameOfKey(row.remote)}</a> `}<code class="whole">${row.remote}</code><//>
       <${Fact} word="Type">${row.type}<//>
-      <${Fact} word="Wanted" why="The node does not say.">${row.origin}<//>
+      <${Fact} word="Opened" why="The node does not say.">${ORIGINS[row.origin] ?? row.origin}<//>
       <${Fact} word="Kept up">${row.persistent ? "yes: it is opened again whenever it is missing" : "no"}<//>
       <${Fact} word="Round trip" why="Not measured.">${row.latency === null ? "" : html`${roundTrip(row.latency)}<${Aged} at=${row.latencyAge === null ? 0 : now - row.latencyAge * 1000} />`}<//>
       <${Fact} word="Bandwidth" why="Not measured: that takes traffic.">${row.bandwidth === null ? "" : html`${bytes(row.bandwidth)}/s<${Aged} at=${row.bandwidthAge === null ? 0 : now - row.bandwidthAge * 1000} />`}<//>

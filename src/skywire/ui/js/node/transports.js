@@ -15,7 +15,7 @@ import { LabelOf } from "../settings/label_dialog.js";
 import { useAnswer } from "./answer.js";
 import { bytes } from "./format.js";
 import { Aged, FilterBox, Peer, Same, Trouble, Unknown, pickColumn, useAction, useSelection } from "./parts.js";
-import { AddTransport, RemoveTransports, TransportDetails } from "./transport_dialogs.js";
+import { AddTransport, ORIGINS, RemoveTransports, TransportDetails } from "./transport_dialogs.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
 
@@ -39,9 +39,6 @@ import { AddTransport, RemoveTransports, TransportDetails } from "./transport_di
 
 const EVERY = 5_000; // ms
 const SLOW = 30_000; // ms; of what seldom changes
-
-/** @type {Record<string, string>} */
-const ORIGINS = { user: "by hand", skycoin: "for setup", automatic: "automatic" };
 
 /**
  * @param {any} shown of `/transports`
@@ -151,10 +148,10 @@ export function Transports({ node, query }) {
     { id: "type", word: "Type", value: (row) => row.type, cell: (row) => row.type },
     {
       id: "kept",
-      word: "Kept",
-      title: "Opened again whenever it is missing",
+      word: "Opened",
+      title: "By whom; kept: again whenever it is missing",
       value: (row) => Number(!row.persistent),
-      cell: (row) => (row.persistent ? html`<span class="kept" title="Persistent: opened again whenever it is missing"><${Icon} name="pin" />kept</span>` : html`<span class="why">${ORIGINS[row.origin] ?? row.origin}</span>`),
+      cell: (row) => (row.persistent ? html`<span class="kept" title="Persistent: opened again whenever it is missing"><${Icon} name="pin" />kept up</span>` : html`<span class="why">${ORIGINS[row.origin] ?? row.origin}</span>`),
     },
     {
       id: "latency",
@@ -200,7 +197,7 @@ export function Transports({ node, query }) {
         ? html`<${Empty} title=${all.length === 0 ? (answer.at === 0 ? "Its transports are not known" : "It has no transports") : "No transport is like that"}>
             ${all.length === 0 && node.online && answer.at > 0 ? html`<p>It reaches others through dmsg only, and no route leads over it.</p>` : null}
           <//>`
-        : html`<div class="sheet"><${DataTable} label="Transports" columns=${columns} rows=${rows} keyOf=${(/** @type {Transport} */ row) => row.row} sort=${query.get("sort") ?? "remote"} rowClass=${(/** @type {Transport} */ row) => (row.up ? "" : "down")} /></div>`}
+        : html`<div class="sheet halves"><${DataTable} label="Transports" columns=${columns} rows=${rows} keyOf=${(/** @type {Transport} */ row) => row.row} sort=${query.get("sort") ?? "remote"} rowClass=${(/** @type {Transport} */ row) => (row.up ? "" : "down")} /></div>`}
     ${chosen.length === 0
       ? null
       : html`<div class="selection" role="group" aria-label="Selected transports">
