@@ -110,13 +110,14 @@ def test_a_command_with_json_tells_its_shape(command: click.Command) -> None:
 
 
 WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
-    "skywire app",
+    "skywire app run",
     "skywire cli pty shell",
     "skywire cli pty start",
     "skywire cli util jq",
     "skywire cli visor start",
     "skywire dmsg cat",
     "skywire dmsg disc",
+    "skywire dmsg pty cli start",
     "skywire dmsg server start",
     "skywire completion",
     *(f"skywire doc {name}" for name in ["commands", "config", "library", "man"]),

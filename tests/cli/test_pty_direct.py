@@ -34,7 +34,7 @@ async def host(*arguments: str) -> AsyncIterator[str]:
     os.close(writing)
     try:
         async with asyncio.timeout(LIMIT):
-            line = await asyncio.to_thread(_line, reading)
+            line = await asyncio.to_thread(ready_line, reading)
         facts = json.loads(line)
         yield f"{facts['public_key']}@{facts['address']}"
     finally:
@@ -44,7 +44,7 @@ async def host(*arguments: str) -> AsyncIterator[str]:
     assert b"Traceback" not in errors
 
 
-def _line(reading: int) -> str:
+def ready_line(reading: int) -> str:
     with open(reading) as pipe:
         return pipe.readline()
 

@@ -15,8 +15,8 @@ WIDTH = 88  # columns of the help texts, whatever the terminal
 
 EXIT_CODES = """\
 0 success, 1 failure, 2 bad usage, 130 interrupted. A question with yes or no ("skywire cli visor
-ready") ends with 1 for no. "skywire cli pty exec" ends with the code of the remote command, and with
-124 at its time limit.\
+ready") ends with 1 for no. "skywire cli pty exec" ends with the code of the remote command, and
+with 124 at its time limit.\
 """
 
 _HEAD = """\

@@ -12,6 +12,7 @@ from skywire import __version__
 from skywire.cli.lazy import Lazy, LazyGroup, RootGroup
 from skywire.cli.tree_cli import cli
 from skywire.cli.tree_people import doctor, netcheck, status, top
+from skywire.cli.tree_pty import app, dmsg_pty
 
 dmsg = LazyGroup(
     "dmsg",
@@ -26,6 +27,7 @@ dmsg = LazyGroup(
         "http": Lazy("skywire.cli.dmsg_http:http", "Serve the files of a directory over dmsg."),
         "ip": Lazy("skywire.cli.dmsg_net:ip", "Print our IP address as a dmsg server sees it."),
         "ping": Lazy("skywire.cli.dmsg_net:ping", "Measure the round trip to a node over dmsg."),
+        "pty": dmsg_pty,
         "server": Lazy("skywire.cli.dmsg_server:server", "Run a relay server."),
         "socks": Lazy("skywire.cli.dmsg_net:socks", "Reach the internet through another node."),
         "web": Lazy("skywire.cli.dmsg_web:web", "Show web sites on dmsg to a local browser."),
@@ -97,7 +99,7 @@ root = RootGroup(
     "skywire",
     "Skywire: a mesh network whose addresses are public keys.",
     {
-        "app": Lazy("skywire.cli.app:app", "Run an app, as a visor does."),
+        "app": app,
         "cli": cli,
         "completion": Lazy(
             "skywire.cli.completion:completion",

@@ -63,10 +63,12 @@ class Way(NamedTuple):
     host: str = ""
 
 
-def _socket_option(function: _Function) -> _Function:
+def socket_option(function: _Function) -> _Function:
     return click.option(
         "-r",
         "--socket",
+        "--cliaddr",
+        "socket",
         metavar="PATH",
         help=f"Control socket of the local node. Default: {' or '.join(SOCKETS)}.",
     )(function)
@@ -91,7 +93,7 @@ def _scheme_option(function: _Function) -> _Function:
     )(function)
 
 
-def _find_socket(path: str | None) -> str:
+def find_socket(path: str | None = None) -> str:
     """The control socket to use. Raises NotFound when no node runs here."""
     for candidate in (path,) if path else SOCKETS:
         try:
@@ -168,14 +170,14 @@ def _way(
     if own:
         return Way("", identity)
     try:
-        return Way(_find_socket(socket), identity)
+        return Way(find_socket(socket), identity)
     except NotFound as error:
         raise NotFound(f"{error}, or give a key of your own with --sk") from error
 
 
 @asynccontextmanager
 async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream]":
-    """A stream on which the pty service of `remote` has answered."""
+    """A stream on which the pty service of `remote` has answered; NULL_KEY is the local node."""
     from skywire.pty.control import dial_control, proxy_uri
     from skywire.pty.mux import request_service
     from skywire.pty.types import PTY_URI
@@ -183,7 +185,8 @@ async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream
     telling = progress(lambda: f"connecting to {remote}:{port} …")
     if way.socket:
         async with telling:
-            stream: Stream = await dial_control(way.socket, proxy_uri(remote, port))
+            uri = PTY_URI if remote.is_null else proxy_uri(remote, port)
+            stream: Stream = await dial_control(way.socket, uri)
         yield stream
         return
     if way.host:
@@ -212,7 +215,7 @@ async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream
 @click.option("-a", "--arg", "arguments", multiple=True, help="An argument for it; repeatable.")
 @_scheme_option
 @_via_option
-@_socket_option
+@socket_option
 @identity_options("fatal")
 @click.pass_context
 def start(
@@ -308,7 +311,7 @@ class _Exec(click.Command):
 @click.option("-i", "--stdin", "with_input", is_flag=True, help="Pass standard input on.")
 @_scheme_option
 @_via_option
-@_socket_option
+@socket_option
 @identity_options("fatal")
 @output.json_option(shape=RESULT)
 @click.pass_context
@@ -404,17 +407,17 @@ async def _whitelist_call(path: str, method: str, keys: list[PubKey] | None) -> 
 
 
 @click.command(epilog="Example: skywire cli pty whitelist")
-@_socket_option
+@socket_option
 @output.json_option(shape=[str])
 def whitelist(socket: str | None, as_json: bool) -> None:
     """Show whose keys may open terminals on the local node."""
-    keys = run(_whitelist_call(_find_socket(socket), "Whitelist", None))
+    keys = run(_whitelist_call(find_socket(socket), "Whitelist", None))
     output.emit(keys, as_json=as_json, text="\n".join(map(str, keys)))
 
 
 @click.command("whitelist-add", epilog="Example: skywire cli pty whitelist-add PK")
 @click.argument("public_keys", metavar="PK…", nargs=-1, required=True)
-@_socket_option
+@socket_option
 @output.json_option(shape=str)
 def whitelist_add(public_keys: tuple[str, ...], socket: str | None, as_json: bool) -> None:
     """Let more keys open terminals, until the local node restarts.
@@ -422,18 +425,18 @@ def whitelist_add(public_keys: tuple[str, ...], socket: str | None, as_json: boo
     To let them in for good, put them into "whitelist" in the section "pty" of the node's config.
     """
     keys = [PubKey.parse(text) for text in public_keys]
-    run(_whitelist_call(_find_socket(socket), "WhitelistAdd", keys))
+    run(_whitelist_call(find_socket(socket), "WhitelistAdd", keys))
     output.emit(keys, as_json=as_json, text="OK")
 
 
 @click.command("whitelist-remove", epilog="Example: skywire cli pty whitelist-remove PK")
 @click.argument("public_keys", metavar="PK…", nargs=-1, required=True)
-@_socket_option
+@socket_option
 @output.json_option(shape=str)
 def whitelist_remove(public_keys: tuple[str, ...], socket: str | None, as_json: bool) -> None:
     """Let keys open no more terminals; those that are open stay."""
     keys = [PubKey.parse(text) for text in public_keys]
-    run(_whitelist_call(_find_socket(socket), "WhitelistRemove", keys))
+    run(_whitelist_call(find_socket(socket), "WhitelistRemove", keys))
     output.emit(keys, as_json=as_json, text="OK")
 
 

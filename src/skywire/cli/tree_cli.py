@@ -6,49 +6,8 @@ from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
 from skywire.cli.tree_net import log, mdisc, rewards, sd, survey, tp_disc, tp_tree, ut
 from skywire.cli.tree_people import doctor, netcheck, old_doctor, status, top
+from skywire.cli.tree_pty import pty
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
-
-pty = LazyGroup(
-    "pty",
-    "Shells on nodes.",
-    {
-        "exec": Lazy(
-            "skywire.cli.pty:execute", "Run one command on another node, without a terminal."
-        ),
-        "host": Lazy(
-            "skywire.cli.pty_direct:host",
-            "Let others have a shell on this machine over plain TCP, without a visor.",
-        ),
-        "list": Lazy(
-            "skywire.cli.pty:list_nodes",
-            "List the nodes that are connected to the local one's hypervisor.",
-        ),
-        "shell": Lazy(
-            "skywire.cli.pty_direct:shell",
-            "Open a terminal on a node over plain TCP, without dmsg; the port is 2022 by default.",
-        ),
-        "start": Lazy("skywire.cli.pty:start", "Open a terminal on another node."),
-        "ui": Lazy(
-            "skywire.cli.hv:terminal_ui",
-            "Open a terminal on a visor in a browser, in the pages of the local hypervisor.",
-        ),
-        "url": Lazy(
-            "skywire.cli.hv:terminal_url",
-            "Print the address of a terminal on a visor, in the pages of the local hypervisor.",
-        ),
-        "whitelist": Lazy(
-            "skywire.cli.pty:whitelist", "Show whose keys may open terminals on the local node."
-        ),
-        "whitelist-add": Lazy(
-            "skywire.cli.pty:whitelist_add",
-            "Let more keys open terminals, until the local node restarts.",
-        ),
-        "whitelist-remove": Lazy(
-            "skywire.cli.pty:whitelist_remove",
-            "Let keys open no more terminals; those that are open stay.",
-        ),
-    },
-)
 
 rg = LazyGroup(
     "rg",
@@ -143,6 +102,10 @@ tp = LazyGroup(
         ),
         "disc": tp_disc,
         "rm": Lazy("skywire.cli.tp:remove", "Close a transport, or all."),
+        "rotation": Lazy(
+            "skywire.cli.tp:rotation",
+            "Print or set how long the files with each day's traffic are kept, at least a day.",
+        ),
         "tree": tp_tree,
     },
     default="ls",
