@@ -41,6 +41,7 @@ from tests.hypervisor.harness import key
 
 NAMES = UUID(int=7)  # name space of transport ids
 RUNNING = 1
+DAY = 24 * 3600 * 10**9  # ns
 VPN, CHAT = "vpn-client", "skychat"
 VERSION = "v1.3.29"
 
@@ -94,6 +95,7 @@ class Played:
                 ConnectionSummary(True, 41_000_000, 52_000, 1_240_000, 9_100_000, 310_000_000)
             ],
             ops_node.runtime_logs: lambda _: "[]",
+            ops_node.log_rotation_interval: lambda _: 7 * DAY,
             ops_reward.reward_address: lambda _: self.summary.reward_address,
             ops_routes.routing_rules: lambda _: [],
             ops_routes.route_groups: lambda _: list[RouteGroupInfo](),

@@ -269,6 +269,8 @@ async def test_sessions_end_elsewhere_and_with_a_new_password(
         await page.keyboard.press("Enter")
         await log_in(here, NEW_PASSWORD)
         await page.get_by_role("heading", name="Account").wait_for()
+        ended = ("401 (Unauthorized)", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # the old session has
+        here.complaints[:] = [one for one in here.complaints if not one.endswith(ended)]
 
 
 async def test_the_vpn_is_started_through_a_chosen_server_and_stopped(

@@ -134,7 +134,7 @@ export function Menu({ label, icon = "more", text = "", disabled = false, items 
       class=${text === "" ? "icon" : ""}
       aria-haspopup="menu"
       aria-expanded=${String(open)}
-      aria-label=${label}
+      aria-label=${text === "" ? label : `${text}: ${label}`}
       title=${text === "" ? label : undefined}
       disabled=${disabled}
       onClick=${() => setOpen(!open)}
