@@ -76,7 +76,8 @@ async def start(net: Net, name: str, *hypervisors: Node, hypervises: bool = Fals
 
 
 @pytest.fixture
-async def net(tmp_path: Path) -> AsyncIterator[Net]:
+async def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Net]:
+    monkeypatch.setenv("HOME", str(tmp_path))  # what else a shell reads there may take long
     async with network(tmp_path) as made:
         await made.start_discovery()
         await made.start_server()

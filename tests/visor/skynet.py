@@ -66,9 +66,9 @@ class Skynet:
         return node
 
     @asynccontextmanager
-    async def process(self, name: str) -> AsyncIterator[Process]:
+    async def process(self, name: str, *peers: str, **more: Any) -> AsyncIterator[Process]:
         """The same as a program, ready to be dialled."""
-        document = self.net.document(name, **self.settings(name))
+        document = self.net.document(name, **self.settings(name, *peers) | more)
         receiver, sender = os.pipe()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "skywire", "visor", "-C", json.dumps(document)),
