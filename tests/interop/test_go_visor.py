@@ -21,7 +21,10 @@ from tests.interop.processes import LOOPBACK, run_ours
 from tests.interop.terminal import content, numbered_text
 
 PASTED = 10_000  # characters
-OURS_ONLY = {"offline_since", "last_seen_at", "summary_age", "is_public"}  # of 2026, and our own
+OURS_ONLY = {  # of 2026, and our own
+    *("offline_since", "last_seen_at", "is_public"),
+    *("summary_age", "stale", "source", "label"),
+}
 
 
 class Watched(NamedTuple):
