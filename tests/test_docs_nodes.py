@@ -18,8 +18,10 @@ from skywire.testing.embedded import free_port
 
 PAGE = Path(__file__).parents[1] / "docs" / "tutorial-nodes.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PORTS = ("9090", "8081", "9082", "3435", "3436", "3437", "8123", "9000")
-DEFAULT, HEALTH = 8081, 8082  # in the config of a relay server
+PORTS = (
+    *("9090", "8081", "9082", "3435", "3436", "3437", "8123", "9000"),
+    *("7771", "7772", "7773", "5501", "5502", "5503"),
+)
 LIMIT = 150.0  # seconds, on a busy machine; some ten on a quiet one
 
 
@@ -30,14 +32,10 @@ def script() -> tuple[str, int]:
     for port, free in ports.items():
         assert re.search(rf"\b{port}\b", text), f"{port} is not on the page any more"
         text = re.sub(rf"\b{port}\b", free, text)
-    for prefix in ("777$n", "550$n"):
-        chosen = " ".join(str(free_port()) for _ in range(3))
-        assert prefix in text
-        text = text.replace(prefix, f"$(echo {chosen} | cut -d ' ' -f $n)")
-    relay = "skywire dmsg server start"
+    relay = "skywire dmsg server config gen"
     assert relay in text
-    loopback = f's/":{DEFAULT}"/"127.0.0.1:{ports["8081"]}"/; s/":{HEALTH}"/""/'
-    text = text.replace(relay, f"sed -i '{loopback}' dmsg-config.json\n{relay}")
+    loopback = f"--local-address 127.0.0.1:{ports['8081']} --health-address ''"
+    text = text.replace(relay, f"{relay} {loopback}")
     text = text.replace("svc all", f"svc all --any-port --port conf={ports['9082']}")
     return text, int(ports["3435"])
 

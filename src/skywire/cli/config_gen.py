@@ -60,6 +60,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     routesetup: tuple[PubKey, ...]
     tpsetup: tuple[PubKey, ...]
     cliaddr: str
+    ptysock: str
+    stcpaddr: str
+    appaddr: str
     persistent: bool
     public: bool
     autoconn: bool
@@ -217,6 +220,9 @@ def _choices(options: Options, places: Places, kept: Kept) -> Choices:
         log_level=(options.loglvl or "info").lower(),
         sessions=options.minsess,
         cli_addr=options.cliaddr,
+        pty_socket=options.ptysock,
+        stcp_addr=options.stcpaddr,
+        app_addr=options.appaddr,
         stcpr_port=options.stcpr,
         sudph_port=options.sudph,
         min_hops=options.minhops,

@@ -183,6 +183,23 @@ SECTIONS: dict[str, list[click.Option]] = {
             callback=values.optional_host_port,
             help='For the command line; "": nowhere.',
         ),
+        _option("--ptysock", default="", metavar="PATH", help="Control socket of the terminals."),
+        _option(
+            "--stcpaddr",
+            default=":7777",
+            show_default=True,
+            metavar="ADDRESS",
+            callback=values.optional_host_port,
+            help='Where to take stcp transports; "": nowhere.',
+        ),
+        _option(
+            "--appaddr",
+            default="localhost:5505",
+            show_default=True,
+            metavar="ADDRESS",
+            callback=values.optional_host_port,
+            help="For apps that are processes of their own.",
+        ),
         _flag("--persistent", help="Shells outlive the connection and can be taken up again."),
     ],
     "Transports": [

@@ -228,6 +228,7 @@ async def _ui(place: HostPort, socket: str, as_json: bool) -> None:
     from skywire import ui as files
     from skywire.http.app import listen, new_app, running
     from skywire.platform import ready
+    from skywire.pty.control import CONNECT_TIMEOUT
     from skywire.pty.web import WebTerminals, refusal
     from skywire.streams.stream import Stream
     from skywire.streams.unix import dial_unix
@@ -235,7 +236,8 @@ async def _ui(place: HostPort, socket: str, as_json: bool) -> None:
     terminals = WebTerminals()
 
     async def dial(_: PubKey, __: int, ___: str) -> Stream:
-        return await dial_unix(socket)
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await dial_unix(socket)
 
     async def page(request: web.Request) -> web.StreamResponse:
         if not is_of_this_machine(request.host):

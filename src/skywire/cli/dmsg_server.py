@@ -9,6 +9,7 @@ import click
 from skywire import log
 from skywire.cli import output
 from skywire.cli.runtime import serve
+from skywire.cli.values import optional_host_port
 from skywire.config import dmsg_server as config_file
 from skywire.config.dmsg_server import DmsgServerConfig
 from skywire.config.values import HostPort
@@ -38,11 +39,41 @@ def config_group() -> None:
 @click.option("-t", "--testenv", is_flag=True, help="Register at the test deployment.")
 @click.option("--dmsg-disc", "discovery", metavar="URL", help="Register at this discovery.")
 @click.option("--address", metavar="HOST:PORT", default="", help="Where clients find the server.")
+@click.option(
+    "--local-address",
+    default=config_file.DEFAULT_ADDRESS,
+    show_default=True,
+    callback=optional_host_port,
+    metavar="HOST:PORT",
+    help="Where the server listens; no host is every address.",
+)
+@click.option(
+    "--health-address",
+    default=config_file.DEFAULT_HEALTH,
+    show_default=True,
+    callback=optional_host_port,
+    metavar="HOST:PORT",
+    help='Where it answers to /health and /metrics; "": nowhere.',
+)
 @output.json_option(shape={"public_key": str, "file": str})
-def gen(path: Path, testenv: bool, discovery: str | None, address: str, as_json: bool) -> None:
+def gen(
+    path: Path,
+    testenv: bool,
+    discovery: str | None,
+    address: str,
+    local_address: HostPort,
+    health_address: HostPort,
+    as_json: bool,
+) -> None:
     """Write a config file with a new key pair."""
     default = config_file.TEST_DISCOVERY if testenv else config_file.PRODUCTION_DISCOVERY
-    made = config_file.generate_file(path, discovery=discovery or default, public_address=address)
+    made = config_file.generate_file(
+        path,
+        discovery=discovery or default,
+        public_address=address,
+        local_address=local_address,
+        health_address=health_address,
+    )
     result = {"public_key": made.public_key, "file": str(path)}
     output.emit(result, as_json=as_json, text=f"{path}: server {made.public_key}")
 

@@ -59,7 +59,14 @@ def read(path: Path) -> DmsgServerConfig:
     return load(text, str(path))
 
 
-def generate_file(path: Path, *, discovery: str, public_address: str = "") -> DmsgServerConfig:
+def generate_file(
+    path: Path,
+    *,
+    discovery: str,
+    public_address: str = "",
+    local_address: str = DEFAULT_ADDRESS,
+    health_address: str = DEFAULT_HEALTH,
+) -> DmsgServerConfig:
     """Write a config with a new key pair, mode 0600. Raises Conflict when `path` exists."""
     if path.exists():
         raise Conflict(f"{path} exists, and may hold a key in use; name another file with -o")
@@ -69,8 +76,8 @@ def generate_file(path: Path, *, discovery: str, public_address: str = "") -> Dm
         secret_key=secret,
         discovery=discovery,
         public_address=public_address or f"127.0.0.1{DEFAULT_ADDRESS}",
-        local_address=HostPort(DEFAULT_ADDRESS),
-        health_endpoint_address=HostPort(DEFAULT_HEALTH),
+        local_address=HostPort(local_address),
+        health_endpoint_address=HostPort(health_address),
     )
     values = {
         field: value.hex() if isinstance(value, bytes) else value

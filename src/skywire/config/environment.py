@@ -68,6 +68,9 @@ SECTIONS = {
         Variable("DMSGPTYPKS", "dmsgpty", "Keys that may open terminals", "('')"),
         Variable("SURVEYPKS", "survey", "Keys that may read the survey", "('')"),
         Variable("CLIADDR", "cliaddr", "Address for the command line", "'localhost:3435'"),
+        Variable("PTYSOCKET", "ptysock", "Control socket of the terminals", "'/tmp/pty.sock'"),
+        Variable("STCPADDR", "stcpaddr", "Where to take stcp transports", "':7777'"),
+        Variable("APPADDR", "appaddr", "Address for the apps", "'localhost:5505'"),
     ),
     "Hypervisor": (
         Variable("ISHYPERVISOR", "ishv", "Run a hypervisor in this visor", "true"),

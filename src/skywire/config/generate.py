@@ -81,6 +81,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     sessions: int = 2
     cli_addr: str = "localhost:3435"
+    pty_socket: str = ""  # where the default is not to be
+    stcp_addr: str = ":7777"
+    app_addr: str = "localhost:5505"
     stcpr_port: int = 0
     sudph_port: int = 0
     min_hops: int = 0
@@ -134,9 +137,11 @@ def _config(choices: Choices) -> VisorConfig:
         pk=own,
         dmsg=_dmsg(choices),
         pty=PtyConfig(
-            whitelist=list(choices.pty_whitelist), persistent_sessions=choices.persistent_shells
+            whitelist=list(choices.pty_whitelist),
+            persistent_sessions=choices.persistent_shells,
+            cli_address=choices.pty_socket or PtyConfig().cli_address,
         ),
-        skywire_tcp=StcpConfig(),
+        skywire_tcp=StcpConfig(listening_address=HostPort(choices.stcp_addr)),
         transport=TransportConfig(
             discovery=_service(choices, "transport_discovery"),
             address_resolver=_service(choices, "address_resolver"),
@@ -160,6 +165,7 @@ def _config(choices: Choices) -> VisorConfig:
         launcher=LauncherConfig(
             service_discovery=_service(choices, "service_discovery"),
             apps=list(choices.apps),
+            server_addr=HostPort(choices.app_addr),
             bin_path=places.bin,
             display_node_ip=choices.display_node_ip,
             service_discovery_dmsg=_twin(choices, "service_discovery"),
