@@ -148,6 +148,8 @@ async def test_settings_then_start_or_restart(tmp_path: Path) -> None:
         await ask.put(custom_setting={"srv": str(SERVER), "secure": True})
         assert ask.apps.config("vpn-client").args[2:] == [*("--srv", str(SERVER), "-secure=true")]
         assert ask.apps.did == ["set", "restart"]  # it runs: with the new settings
+        await ask.put(whitelist=f"{SERVER}, {A}", status=1)
+        assert ask.apps.config("vpn-client").args[-2:] == ["--whitelist", f"{SERVER},{A}"]
         ask.apps.did = []
         await ask.put()
         await ask.put(dns="")

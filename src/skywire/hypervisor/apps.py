@@ -30,6 +30,7 @@ from skywire.visor.types_apps import (
     SetPk,
     SetSwitch,
     SetText,
+    SetWhitelist,
     StartApp,
 )
 from skywire.wire.gob_types import GoTime
@@ -51,6 +52,7 @@ class Change(msgspec.Struct, forbid_unknown_fields=True):
     netifc: str | None = None
     dns: str | None = None
     pk: str | None = None
+    whitelist: str | None = None  # ours: keys with commas between them; "" lets everybody in
     custom_setting: dict[str, Any] | None = None
 
 
@@ -140,6 +142,8 @@ async def change(request: web.Request) -> web.StreamResponse:
         steps.append((ops_apps.set_all_arguments, SetAll(name, body.custom_setting)))
     if body.passcode is not None:
         steps.append((ops_apps.set_app_password, SetPassword(name, body.passcode)))
+    if body.whitelist is not None:
+        steps.append((ops_apps.set_app_whitelist, SetWhitelist(name, body.whitelist)))
     if server is not None:
         steps.append((ops_apps.set_app_pk, SetPk(name, server)))
     if body.killswitch is not None:
