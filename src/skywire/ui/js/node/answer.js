@@ -2,6 +2,7 @@
 
 import { post } from "../app/api.js";
 import { useFetched } from "../app/fetched.js";
+import { useEffect, useState } from "../app/view.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
 
@@ -22,10 +23,23 @@ import { useFetched } from "../app/fetched.js";
  * @returns {Answer}
  */
 export function useAnswer(node, path, every, known = null) {
-  const { data, at, problem, busy, again } = useFetched(node.online ? `/visors/${node.key}${path}` : "", every);
+  const full = node.online ? `/visors/${node.key}${path}` : "";
+  const [absent, setAbsent] = useState("");
+  const { data, at, problem, busy, again } = useFetched(full, absent === full ? 0 : every);
+  useEffect(() => {
+    if (isAbsent(problem)) setAbsent(full); // asking again would bring the same
+  }, [full, problem]);
   if (at > 0) return { value: data, at, problem, loading: false, again };
   const loading = known === null && (busy || (node.online && problem === ""));
   return { value: known, at: known === null ? 0 : node.seenAt, problem, loading, again };
+}
+
+/**
+ * Whether the node's version, or the way to it, does not have what was asked for.
+ * @param {string} problem
+ */
+export function isAbsent(problem) {
+  return /can't find method|not supported/.test(problem);
 }
 
 /**

@@ -42,6 +42,15 @@ const SETTINGS = {
     arg: "passcode",
     kind: "secret",
   },
+  whitelist: {
+    id: "whitelist",
+    word: "Keys that are let in",
+    hint: "With commas between them; empty: everybody. Versions of 2024 have a passcode instead.",
+    flag: "--whitelist",
+    arg: "whitelist",
+    kind: "text",
+    check: (text) => (text.split(",").every((key) => key.trim() === "" || KEY.test(key.trim())) ? "" : "Expected keys of 66 hexadecimal digits."),
+  },
   server: {
     id: "pk",
     word: "Key of the server",
@@ -68,9 +77,9 @@ const SETTINGS = {
 /** @type {Record<string, string[]>} */
 const OF_KIND = {
   skychat: ["address"],
-  skysocks: ["passcode"],
+  skysocks: ["whitelist", "passcode"],
   "skysocks-client": ["server"],
-  "vpn-server": ["passcode", "secure", "netifc"],
+  "vpn-server": ["whitelist", "passcode", "secure", "netifc"],
   "vpn-client": ["server", "passcode", "killswitch", "dns"],
 };
 

@@ -6,7 +6,7 @@ import { DataTable } from "../app/data_table.js";
 import { list, number, text } from "../app/node.js";
 import { html } from "../app/view.js";
 import { roundTrip, shortKey } from "../format.js";
-import { useAnswer } from "./answer.js";
+import { isAbsent, useAnswer } from "./answer.js";
 import { Aged, Fact, Facts, Panel, Peer, Same, Trouble, sentence } from "./parts.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
@@ -54,7 +54,7 @@ export function Health({ node, query }) {
   const answer = useAnswer(node, "/parts", EVERY);
   const parts = list(answer.value).map(toPart);
   const failed = parts.filter((part) => part.state === "failed");
-  const absent = /can't find method|not supported/.test(answer.problem);
+  const absent = isAbsent(answer.problem);
   return html`
     ${failed.length === 0
       ? null

@@ -11,7 +11,7 @@ import { useAnswer } from "./answer.js";
 import { Chart, toHistory } from "./charts.js";
 import { bytes } from "./format.js";
 import { HealthWords } from "./health.js";
-import { Fact, Facts, Panel, Peer, Same, Trouble, Unknown } from "./parts.js";
+import { Aged, Fact, Facts, Panel, Peer, Same, Trouble, Unknown } from "./parts.js";
 
 const HISTORY = 60_000; // ms
 const NO_LOAD = "This node does not tell its load.";
@@ -35,7 +35,7 @@ function Identity({ node }) {
   const overview = summary?.overview ?? {};
   const build = overview.build_info ?? {};
   const details = [real(build.commit), real(build.date)].filter((part) => part !== "").join(", ");
-  return html`<${Panel} title="Node">
+  return html`<${Panel} title="Node" tools=${html`<${Aged} at=${node.seenAt} />`}>
     <${Facts}>
       <${Fact} word="Key" copy=${node.key}><code class="whole">${node.key}</code><//>
       <${Fact} word="Label" why="None; its menu gives it one.">${node.label}<//>
@@ -72,7 +72,7 @@ function Now({ node }) {
   const to = (/** @type {string} */ tab, /** @type {string} */ word) => html`<a href=${`#/node/${node.key}/${tab}`}>${word}</a>`;
   const groups = Array.isArray(summary?.route_groups) ? summary.route_groups.length : null;
   const apps = node.apps.length === 0 ? "none" : `${node.running.length} of ${node.apps.length} running`;
-  return html`<${Panel} title="Now">
+  return html`<${Panel} title="Now" tools=${html`<${Aged} at=${node.seenAt} />`}>
     <${Facts}>
       <${Fact} word="State"><${State} ...${stateOf(node)} /><//>
       <${Fact} word="Load" why=${NO_LOAD}>
@@ -101,7 +101,7 @@ function Reached({ node }) {
   const hypervisors = list(overview.hypervisors).map(text);
   const connected = new Set(list(overview.connected_hypervisor).map(text));
   const shown = [...new Set([...hypervisors, ...connected])].filter((key) => key !== "");
-  return html`<${Panel} title="Reached">
+  return html`<${Panel} title="Reached" tools=${html`<${Aged} at=${node.seenAt} />`}>
     <${Facts}>
       <${Fact} word="Through" why="Not through dmsg at present.">
         ${node.own ? "this hypervisor's own node" : node.via !== "" ? html`<${Peer} value=${node.via} />` : node.server === "" ? "" : html`<${Key} value=${node.server} what="key of its dmsg server" />`}

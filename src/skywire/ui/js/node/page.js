@@ -68,7 +68,7 @@ export default function NodePage({ params, query }) {
       ...TABS.map((one) => ({ keys: [one.key], what: `this node's ${one.word.toLowerCase()}`, run: () => go(`#/node/${key}/${one.id}`) })),
       { keys: ["/"], what: "filter", run: () => document.getElementById("filter")?.focus() },
       { keys: ["t"], what: "terminal in a new tab", run: () => void open(`/pty/${key}`, "_blank", "noopener") },
-      { keys: ["Escape"], what: "all nodes", run: () => go("#/") },
+      { keys: ["u"], what: "all nodes", run: () => go("#/") },
     ],
     [key],
   );

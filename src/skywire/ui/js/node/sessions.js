@@ -7,7 +7,7 @@ import { ActionDialog, Dialog, Menu } from "../app/dialogs.js";
 import { list, number, text } from "../app/node.js";
 import { html, useMemo, useState } from "../app/view.js";
 import { duration, shortKey } from "../format.js";
-import { useAnswer } from "./answer.js";
+import { isAbsent, useAnswer } from "./answer.js";
 import { Aged, Peer, Same, Trouble, report, sentence } from "./parts.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
@@ -53,7 +53,7 @@ export function Sessions({ node }) {
   const answer = useAnswer(node, "/sessions?lines=5", EVERY);
   const sessions = useMemo(() => list(answer.value).map(toSession), [answer.value]);
   const [dialog, setDialog] = useState(/** @type {{kind: string, session: Session} | null} */ (null));
-  const absent = /not supported/.test(answer.problem);
+  const absent = isAbsent(answer.problem);
   return html`
     <div class="toolbar">
       <span class="toolbar-note" role="status">${answer.at === 0 ? "" : `${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}`}</span>

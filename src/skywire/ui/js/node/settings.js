@@ -57,7 +57,7 @@ function Form({ title, about, at = 0, verb = "Save", disabled, command: same, do
       <p class="about">${about}</p>
       ${children}
       <p class="problem" role="alert" hidden=${problem === ""}>${problem}</p>
-      ${same === "" ? null : html`<${Command} text=${same} />`}
+      <${Command} text=${same} />
       <div class="actions">${more}<button class="primary" disabled=${disabled || busy}>${busy ? "Working…" : verb}</button></div>
     </form>
   <//>`;
@@ -145,8 +145,9 @@ function Rotation({ node }) {
   const [typed, setTyped] = useState(/** @type {string | null} */ (null));
   const value = typed ?? (now === null ? "" : String(now / DAY));
   const days = /^\d{1,4}(\.\d{1,3})?$/.test(value) && Number(value) >= 1 ? Number(value) : null;
+  const interval = `${Math.round((days ?? 0) * 24 * 60)}m`;
   const run = async () => {
-    await put(`/visors/${node.key}/log/rotation`, { log_rotation_interval: `${Math.round((days ?? 0) * 24 * 60)}m` });
+    await put(`/visors/${node.key}/log/rotation`, { log_rotation_interval: interval });
     await answer.again();
     setTyped(null);
   };
@@ -155,7 +156,7 @@ function Rotation({ node }) {
     about="How long it keeps the files with each day's traffic of its transports, from which rewards are calculated."
     at=${answer.at}
     disabled=${!node.online || days === null || days * DAY === now}
-    command=""
+    command=${command(`tp rotation ${days === null ? "DURATION" : interval}`, node)}
     done=${`Files with each day's traffic are kept for ${days} days.`}
     run=${run}
   >
@@ -163,7 +164,6 @@ function Rotation({ node }) {
     <${Field} label="Days" id="rotation" problem=${value !== "" && days === null ? "Expected a number of days, at least 1." : ""} hint=${now === null ? "What it is now is not known." : `Now: ${duration(now)}`}>
       <input id="rotation" type="number" min="1" step="any" inputmode="decimal" aria-describedby="rotation-hint" disabled=${!node.online || now === null} value=${value} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
     <//>
-    <p class="note">No command does this: <code>transport.log_store.rotation_interval</code> in the config file is the same.</p>
   <//>`;
 }
 
