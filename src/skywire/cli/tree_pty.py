@@ -31,11 +31,19 @@ pty = LazyGroup(
     "pty",
     "Shells on nodes.",
     {
+        "end": Lazy(
+            "skywire.cli.pty_sessions:end",
+            "End a terminal session that a node keeps, with all that runs in it.",
+        ),
         "exec": EXECUTE,
         "host": DIRECT,
         "list": Lazy(
             "skywire.cli.pty:list_nodes",
             "List the nodes that are connected to the local one's hypervisor.",
+        ),
+        "sessions": Lazy(
+            "skywire.cli.pty_sessions:sessions",
+            "List the terminal sessions that a node keeps, with their last lines.",
         ),
         "shell": Lazy(
             "skywire.cli.pty_direct:shell",
