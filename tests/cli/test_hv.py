@@ -1,16 +1,20 @@
 """`skywire cli visor hv`: keys, the list of visors as the reference shows it. Source: §8, §10."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from skywire.cli.hv_list import COLUMNS, load_cells
+from skywire.cli import output
+from skywire.cli.hv_rows import COLUMNS, load_cells
 from skywire.cli.main import root
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
-from skywire.visor import ops_hv, ops_info
+from skywire.errors import Unavailable
+from skywire.visor import ops_hv, ops_hypervisors, ops_info
+from skywire.visor.ops_hypervisors import HypervisorOut
 from skywire.visor.ports_shown import PortDetail
 from skywire.visor.types import LoadStats, Overview, Summary
 from skywire.visor.types_managed import HVSection, HVVisorEntry, HVVisorTree
@@ -89,7 +93,159 @@ def test_with_the_load() -> None:
     ],
 )
 def test_the_cells_of_the_reference(load: LoadStats | None, cells: tuple[str, str, str]) -> None:
-    assert load_cells(load) == cells
+    assert tuple(map(str, load_cells(load))) == cells
+
+
+def row_of(lines: list[str], pk: PubKey) -> list[str]:
+    (line,) = (line for line in lines if line.startswith(f"{pk} "))
+    return line.split()
+
+
+def listed(entry: HVVisorEntry, *words: str) -> list[str]:
+    """The row of one visor, in both layouts, which show the same."""
+    tree = HVVisorTree([HVSection(OWN, visors=[entry])])
+    sections = hv({ops_hv.list_visors_tree: tree}, "ls", *words).splitlines()
+    flat = hv({ops_hv.list_visors: [entry]}, "ls", "--flat", *words).splitlines()
+    assert row_of(sections, entry.pk) == row_of(flat, entry.pk)
+    return row_of(flat, entry.pk)
+
+
+def test_3092_a_load_memory_and_disk() -> None:
+    entry = replace(HERE, load=LoadStats(9.43, 0, 0, 4, 35.2, 100))
+    assert listed(entry, "--load")[-3:] == ["9.43/4", "35%", "100%"]
+
+
+def test_3092_b_an_older_visor_has_no_load_and_all_else() -> None:
+    entry = replace(HERE, load=None)
+    row = listed(entry, "--load")
+    assert row == [*listed(HERE), "-", "-", "-"]
+
+
+@pytest.mark.parametrize("words", [["ls", "--load"], ["ls", "--load", "--flat"]])
+def test_3092_c_an_older_hypervisor_tells_no_load(words: list[str]) -> None:
+    """One of 2024 has no list with figures; one of early 2026 has one without load."""
+    answers = {
+        ops_info.overview: Overview(local_pk=OWN),
+        ops_info.remote_visors: [str(NEAR), str(FAR)],
+    }
+    for told in (answers, without_load()):
+        lines = hv(told, *words).splitlines()
+        assert row_of(lines, NEAR)[-3:] == row_of(lines, FAR)[-3:] == ["-", "-", "-"]
+
+
+def without_load() -> dict[Any, Any]:
+    entries = [replace(HERE, pk=pk, load=None) for pk in (NEAR, FAR)]
+    tree = HVVisorTree([HVSection(OWN, visors=entries)])
+    return {ops_hv.list_visors: entries, ops_hv.list_visors_tree: tree}
+
+
+def test_3092_d_without_cores_there_is_no_slash() -> None:
+    entry = replace(HERE, load=LoadStats(1.07, 0, 0, 0, 12.9, 48.4))
+    assert listed(entry, "--load")[-3:] == ["1.07", "13%", "48%"]
+
+
+def test_3092_e_without_the_flag_the_header_is_as_it_was() -> None:
+    """Padded to the widest cell and two spaces."""
+    header = hv({ops_hv.list_visors: [HERE]}, "ls", "--flat").splitlines()[0]
+    wide = [66, 5, 7, 8, 2, 4, 9, 2, 6]
+    assert header == "  ".join(map(str.ljust, COLUMNS, wide)).rstrip()
+    assert header.split() == [
+        "PK",
+        "LABEL",
+        "VERSION",
+        "UPTIME",
+        "TP",
+        "APPS",
+        "IP",
+        "CC",
+        "STATUS",
+    ]
+
+
+def test_what_is_scarce_stands_out() -> None:
+    def styles(load: LoadStats) -> list[str]:
+        return [getattr(cell, "style", "") for cell in load_cells(load)]
+
+    assert styles(LoadStats(1.0, 0, 0, 4, 50, 79.9)) == ["", "", ""]
+    assert styles(LoadStats(3.0, 0, 0, 4, 80, 94)) == ["yellow"] * 3
+    assert styles(LoadStats(4.0, 0, 0, 4, 95, 100)) == ["bold red"] * 3
+    assert styles(LoadStats(99, 0, 0, 0, 1, 1)) == ["", "", ""], "of how many cores?"
+
+
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = replace(HERE, load=LoadStats(9.43, 0, 0, 4, 35.2, 100))
+    assert "\x1b" not in hv({ops_hv.list_visors: [entry]}, "ls", "--flat", "--load")
+    table = output.Table(["DISK%"], [[load_cells(entry.load)[2]]])
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;31m100%" in output.render(table)
+
+
+def watched(answers: dict[Any, Any], words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Two rounds of --watch; before the second one the hypervisor goes away."""
+    rounds: list[float] = []
+    with fake_rpc(answers) as fake:
+
+        async def sleep(seconds: float) -> None:
+            rounds.append(seconds)
+            if len(rounds) == 2:
+                raise KeyboardInterrupt
+            fake.answers[ops_hv.list_visors] = Unavailable("it is\x1b gone")
+
+        monkeypatch.setattr("skywire.cli.hv_list.asyncio.sleep", sleep)
+        line = ["cli", "--rpc", fake.address, "visor", "hv", "ls", "--flat", *words]
+        result = CliRunner().invoke(root, line)
+    assert result.exit_code == 130, result.output
+    return result, rounds
+
+
+def test_watched_it_lives_through_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, rounds = watched({ops_hv.list_visors: [HERE]}, ["--watch"], monkeypatch)
+    assert rounds == [2.0, 2.0]
+    assert result.stdout.count(f"{OWN} ") == 2
+    assert ": it is" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_watched_in_json_it_is_a_document_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, rounds = watched({ops_hv.list_visors: [HERE]}, ["--json", "-w", "5"], monkeypatch)
+    assert rounds == [5.0, 5.0]
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line)["output"][0]["pk"] == str(OWN)
+    assert "gone" in result.stderr
+    result, _ = watched({ops_hv.list_visors: [HERE]}, ["--jq", ".[].pk", "-w"], monkeypatch)
+    assert result.stdout == f"{OWN}\n"
+
+
+def test_watched_a_visor_that_is_not_there_is_an_error() -> None:
+    with fake_rpc({}) as fake:
+        address = fake.address
+    line = ["cli", "--rpc", address, "visor", "hv", "ls", "--watch"]
+    assert CliRunner().invoke(root, line).exit_code == 1
+
+
+def test_keys_are_added_and_removed() -> None:
+    answers = {ops_info.add_hypervisor: None, ops_hypervisors.remove_hypervisor: None}
+    assert hv(answers, "add", str(NEAR)) == hv(answers, "rm", str(NEAR)) == "OK\n"
+    with fake_rpc(answers) as fake:
+        line = ["cli", "--rpc", fake.address, "visor", "hv", "rm", "no key"]
+        assert CliRunner().invoke(root, line).exit_code == 2
+
+
+def test_the_hypervisor_is_switched() -> None:
+    url = "http://127.0.0.1:8000/"
+    answers = {ops_hypervisors.set_hypervisor: HypervisorOut(True, url, "users.db")}
+    assert hv(answers, "enable") == f"The hypervisor runs: {url}\n"
+    assert hv(answers, "disable") == "The hypervisor is off.\n"
+    assert json.loads(hv(answers, "enable", "--json"))["output"] == {
+        "enabled": True,
+        "live": True,
+        "url": url,
+        "users": "users.db",
+    }
+    answers = {ops_hypervisors.set_hypervisor: HypervisorOut(False)}
+    assert "skywire cli visor reload" in hv(answers, "enable")
 
 
 def test_flat_and_errors_cut() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ class Net:
     async def start(self, file: ConfigFile, visor: Visor | None = None) -> Node:
         """Returns when the node says that it is ready."""
         visor = visor or Visor(file)
+        visor.make_hypervisor = partial(hypervisor_part, visor)
         if file.config.hypervisor is not None:
             visor.add_part("hypervisor", hypervisor_part(visor))
         ready = asyncio.Event()

@@ -41,18 +41,6 @@ def _show_keys(found: list[PubKey], *, as_json: bool) -> None:
     output.emit(keys, as_json=as_json, text="\n".join(keys) or "none")
 
 
-@click.command(epilog="Example: skywire cli visor hv add PK")
-@click.argument("key", metavar="PK", type=KEY)
-@node_options
-@output.json_option(shape=str)
-def add(node: NodeAddress, key: PubKey, as_json: bool) -> None:
-    """Let another visor control this one, from now on and in the config file, too."""
-    from skywire.visor import ops_info
-
-    node.ask(ops_info.add_hypervisor, key)
-    output.emit("OK", as_json=as_json)
-
-
 @click.command(epilog="Example: skywire cli visor hv status")
 @node_options
 @output.json_option(
@@ -100,15 +88,6 @@ def page_of(node: NodeAddress) -> str:
     return url
 
 
-def _url_or_error(node: NodeAddress) -> str:
-    url = _url(node)
-    if url:
-        return url
-    missing = NotFound("the visor runs no hypervisor")
-    missing.add_note('Start it with "skywire visor -i".')
-    raise missing
-
-
 @click.command(epilog="Example: skywire cli visor hv ui -p")
 @click.option("-p", "--print", "print_only", is_flag=True, help="Print the address, open nothing.")
 @node_options
@@ -154,4 +133,4 @@ def terminal_ui(node: NodeAddress, key: PubKey | None, visor: PubKey | None, as_
 
 
 def _terminal_url(node: NodeAddress, key: PubKey | None) -> str:
-    return f"{_url_or_error(node)}pty/{key or _overview(node).local_pk}"
+    return f"{page_of(node)}pty/{key or _overview(node).local_pk}"

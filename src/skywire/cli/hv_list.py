@@ -1,44 +1,97 @@
 """The visors of a hypervisor: `skywire cli visor hv ls`. Source: hypervisor.md §8."""
 
+import asyncio
+import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from skywire.cli import output
+from skywire.cli import hv_rows, output
+from skywire.cli.net_probes import reason
 from skywire.cli.node import NodeAddress, is_missing, node_options
-from skywire.config.values import Duration
-from skywire.errors import Refused
+from skywire.errors import Refused, SkywireError
 
 if TYPE_CHECKING:
     from skywire.visor.client import RemoteVisor
-    from skywire.visor.types import LoadStats
     from skywire.visor.types_managed import HVVisorEntry, HVVisorTree
 
-COLUMNS = ("PK", "LABEL", "VERSION", "UPTIME", "TP", "APPS", "IP", "CC", "STATUS")
-LOAD_COLUMNS = ("LOAD", "MEM%", "DISK%")
-MAX_STATUS = 25  # characters of an error
+WATCH, LEAST, MOST = 2.0, 0.2, 3600.0  # seconds between two lists
+CLEAR = "\x1b[H\x1b[2J"
 
 
-@click.command("ls", epilog="Examples: skywire cli visor hv ls, skywire cli visor hv ls --load")
+@click.command(
+    "ls", epilog="Examples: skywire cli visor hv ls, skywire cli visor hv ls --load --watch"
+)
 @click.option("--flat", is_flag=True, help="One table, not one for each hypervisor.")
 @click.option("--load", is_flag=True, help="How busy the machines are, too.")
+@click.option(
+    "-w", "--watch", type=click.FloatRange(LEAST, MOST), is_flag=False, flag_value=WATCH,
+    metavar="[SECONDS]",
+    help=f"List them again and again, every {WATCH:g} s unless told otherwise; Ctrl-C ends it.",
+)  # fmt: skip
 @node_options
 @output.json_option(shape="skywire.visor.types_managed:HVVisorTree")
-def list_visors(node: NodeAddress, flat: bool, load: bool, as_json: bool) -> None:
+def list_visors(
+    node: NodeAddress, flat: bool, load: bool, watch: float | None, as_json: bool
+) -> None:
     """List the visors that are connected to the hypervisor, and those of hypervisors among them.
 
-    In JSON with --flat: a list of visors. The load is there whenever a visor reports it.
+    \b
+    In JSON with --flat: a list of visors. With --watch: one document a line.
+    The load is there whenever a visor reports it:
+      LOAD    processes that want to run, of the last minute, and the CPUs there are
+      MEM%    memory in use, without what is only cached
+      DISK%   of the root file system, as df tells
+    On a terminal what is scarce is yellow, what is used up is red.
     """
     from skywire.visor.types import to_json
 
-    if flat:
-        entries = node.run(_entries)
-        text = _table(entries, load) if entries else "No visors connected."
-        output.emit(to_json(entries), as_json=as_json, text=text)
+    if watch is not None:
+        asyncio.run(_watch(node, watch, flat=flat, load=load, as_json=as_json))
         return
-    found = node.run(_tree)
-    output.emit(to_json(found), as_json=as_json, text=_sections(found, load))
+    found = asyncio.run(ask(node, flat=flat))
+    output.emit(to_json(found), as_json=as_json, text=_text(found, load=load))
+
+
+async def ask(node: NodeAddress, *, flat: bool) -> "list[HVVisorEntry] | HVVisorTree":
+    """One of 2024 tells keys alone. Raises as `NodeAddress.ask`."""
+    async with node.deadline(), node.connect() as visor:
+        return await (_entries(visor) if flat else _tree(visor))
+
+
+async def _watch(
+    node: NodeAddress, interval: float, *, flat: bool, load: bool, as_json: bool
+) -> None:
+    """For ever; a visor that is away is asked again, but for the first time."""
+    from skywire.visor.types import to_json
+
+    found = None
+    while True:
+        told, lost = time.strftime("%H:%M:%S"), ""
+        try:
+            found = await ask(node, flat=flat)
+            since = told
+        except (SkywireError, TimeoutError, OSError) as error:
+            if found is None:
+                raise
+            lost = reason(error, node.timeout)
+        if as_json and lost:
+            output.say(lost)
+        elif as_json:
+            output.emit_line(to_json(found))
+        else:
+            state = f"{node}, {told}" + (f": old, of {since}: {lost}" if lost else "")
+            clear = CLEAR if sys.stdout.isatty() else ""
+            click.echo(f"{clear}{output.harmless(state)}\n\n{_text(found, load=load)}\n")
+        await asyncio.sleep(interval)
+
+
+def _text(found: "list[HVVisorEntry] | HVVisorTree", *, load: bool) -> str:
+    if not isinstance(found, list):
+        return _sections(found, load=load)
+    return _table(found, load=load) if found else "No visors connected."
 
 
 async def _entries(visor: "RemoteVisor") -> "list[HVVisorEntry]":
@@ -75,7 +128,7 @@ async def _keys_alone(visor: "RemoteVisor") -> "list[HVVisorEntry]":
     return [HVVisorEntry(PubKey.parse(key), online=True) for key in keys]
 
 
-def _sections(tree: "HVVisorTree", load: bool) -> str:
+def _sections(tree: "HVVisorTree", *, load: bool) -> str:
     lines: list[str] = []
     for section in tree.sections:
         if section.via_chain:
@@ -84,46 +137,14 @@ def _sections(tree: "HVVisorTree", load: bool) -> str:
         else:
             lines += [*([""] if lines else []), str(section.hypervisor_pk)]
         if section.sub_error:
-            lines.append(f"  (sub-hypervisor query error: {section.sub_error})")
+            lines.append(output.harmless(f"  (sub-hypervisor query error: {section.sub_error})"))
         elif section.visors:
-            lines.append(_table(section.visors, load))
+            lines.append(_table(section.visors, load=load))
         else:
             lines.append("  (no visors)")
     return "\n".join(lines)
 
 
-def _table(entries: "Sequence[HVVisorEntry]", load: bool) -> str:
-    columns = (*COLUMNS, *LOAD_COLUMNS) if load else COLUMNS
-    return output.render(output.Table(columns, [_cells(one, load) for one in entries]))
-
-
-def _cells(one: "HVVisorEntry", load: bool) -> list[object]:
-    cells: list[object] = [
-        one.pk,
-        one.hostname,
-        one.version,
-        Duration(int(one.uptime_seconds)) if one.uptime_seconds else None,
-        one.transports,
-        one.apps,
-        one.public_ip,
-        one.country_code,
-        _status(one),
-    ]
-    return [*cells, *load_cells(one.load)] if load else cells
-
-
-def _status(one: "HVVisorEntry") -> str:
-    if one.error:
-        return one.error if len(one.error) <= MAX_STATUS else one.error[:MAX_STATUS] + "..."
-    if one.is_local:
-        return "local"
-    return "ok" if one.online else "offline"
-
-
-def load_cells(load: "LoadStats | None") -> tuple[str, str, str]:
-    """LOAD, MEM% and DISK%, as the reference shows them."""
-    if load is None:
-        return "-", "-", "-"
-    cores = f"/{load.cpu_cores}" if load.cpu_cores > 0 else ""
-    memory, disk = f"{load.mem_used_percent:.0f}%", f"{load.disk_used_percent:.0f}%"
-    return f"{load.load1:.2f}{cores}", memory, disk
+def _table(entries: "Sequence[HVVisorEntry]", *, load: bool) -> str:
+    rows = [hv_rows.cells(one, load=load) for one in entries]
+    return output.render(output.Table(hv_rows.columns(load=load), rows))

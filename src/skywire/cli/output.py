@@ -32,6 +32,16 @@ class Table(NamedTuple):
     rows: Iterable[Sequence[object]]
 
 
+class Marked(NamedTuple):
+    """A cell that stands out on a terminal; elsewhere it is its text."""
+
+    text: str
+    style: str  # as rich knows it
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Facts(NamedTuple):
     """One thing, line by line: a name and a value each. Values are shown as in a table."""
 
@@ -144,14 +154,9 @@ def emit(
     `result` is made of dicts, lists, numbers and msgspec Structs; keys and paths become strings.
     `source`, where the result comes from, stands beside it in the JSON.
     """
-    context = click.get_current_context(silent=True)
-    wanted = context.meta.get(_JQ) if context is not None else None
-    if wanted is not None:
-        from skywire.cli.jq import filtered
-
-        for line in filtered(wanted, to_json(result, indent=-1)):
-            click.echo(line)
-    elif as_json:
+    if _emit_filtered(result):
+        return
+    if as_json:
         beside = {} if source is None else {"source": source}
         click.echo(to_json({"output": result, **beside}))
     elif isinstance(text, Table):
@@ -160,6 +165,25 @@ def emit(
         click.echo(render_facts(text))
     elif text != "":
         click.echo(str(result) if text is None else text)
+
+
+def emit_line(result: object) -> None:
+    """The JSON of one of many results, on a line of its own."""
+    if not _emit_filtered(result):
+        click.echo(to_json({"output": result}, indent=-1))
+
+
+def _emit_filtered(result: object) -> bool:
+    """What `--jq` makes of it; False without that option."""
+    context = click.get_current_context(silent=True)
+    wanted = context.meta.get(_JQ) if context is not None else None
+    if wanted is None:
+        return False
+    from skywire.cli.jq import filtered
+
+    for line in filtered(wanted, to_json(result, indent=-1)):
+        click.echo(line)
+    return True
 
 
 def to_json(value: object, *, indent: int = 2) -> str:
@@ -171,8 +195,9 @@ def to_json(value: object, *, indent: int = 2) -> str:
 
 def render(table: Table) -> str:
     """The table as text: cells are folded to fit a terminal, and never cut in a pipe or a file."""
-    rows = [[_cell(cell) for cell in row] for row in table.rows]
-    return _fitted(table.columns, rows) if sys.stdout.isatty() else _aligned([table.columns, *rows])
+    if sys.stdout.isatty():
+        return _fitted(table)
+    return _aligned([table.columns, *([_cell(cell) for cell in row] for row in table.rows)])
 
 
 def render_facts(facts: Facts) -> str:
@@ -204,16 +229,26 @@ def _width(text: str) -> int:
     return cell_len(text)
 
 
-def _fitted(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _fitted(table: Table) -> str:
     from rich.console import Console
     from rich.table import Table as RichTable
 
     console = Console(file=StringIO(), force_terminal=True)
     grid = RichTable(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
+    for name in table.columns:
         grid.add_column(name, overflow="fold")
-    for row in rows:
-        grid.add_row(*(console.render_str(cell, markup=False, highlight=False) for cell in row))
+    for row in table.rows:
+        grid.add_row(
+            *(
+                console.render_str(
+                    _cell(cell),
+                    style=cell.style if isinstance(cell, Marked) else "",
+                    markup=False,
+                    highlight=False,
+                )
+                for cell in row
+            )
+        )
     with console.capture() as captured:
         console.print(grid)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

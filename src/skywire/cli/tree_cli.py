@@ -4,6 +4,7 @@ from skywire.cli.lazy import Lazy, LazyGroup
 from skywire.cli.node_options import group_options
 from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
+from skywire.cli.tree_hv import hv
 from skywire.cli.tree_net import log, mdisc, rewards, sd, survey, tp_disc, tp_tree, ut
 from skywire.cli.tree_people import doctor, netcheck, old_doctor, status, top
 from skywire.cli.tree_pty import pty
@@ -122,38 +123,6 @@ util = LazyGroup(
         "jq": Lazy(
             "skywire.cli.util:jq",
             "Print what a jq filter makes of JSON from a file or standard input.",
-        ),
-    },
-)
-
-hv = LazyGroup(
-    "hv",
-    "The visor and its hypervisors.",
-    {
-        "add": Lazy(
-            "skywire.cli.hv:add",
-            "Let another visor control this one, from now on and in the config file, too.",
-        ),
-        "cpk": Lazy("skywire.cli.hv:cpk", "List the hypervisors in the visor's config."),
-        "ls": Lazy(
-            "skywire.cli.hv_list:list_visors",
-            "List the visors that are connected to the hypervisor, and those of hypervisors among "
-            "them.",
-        ),
-        "pk": Lazy("skywire.cli.hv:pk", "List the hypervisors that the visor is connected to."),
-        "status": Lazy(
-            "skywire.cli.hv:status",
-            "Show whether the visor is a hypervisor, and which ones control it.",
-        ),
-        "tree": Lazy(
-            "skywire.cli.hv_list:list_visors",
-            "List the visors that are connected to the hypervisor, and those of hypervisors among "
-            "them.",
-            hidden=True,
-        ),
-        "ui": Lazy(
-            "skywire.cli.hv:ui",
-            "Open the hypervisor's pages in a browser, and print their address.",
         ),
     },
 )

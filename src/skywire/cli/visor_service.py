@@ -15,7 +15,8 @@ from skywire.crypto.keys import PubKey
 from skywire.errors import NotSupported, SkywireError
 from skywire.platform import ready, systemd
 from skywire.streams.supervise import Tasks
-from skywire.visor.modules import State
+from skywire.visor.modules import Part, State
+from skywire.visor.settings import HYPERVISOR
 from skywire.visor.visor import Visor
 
 log = logging.getLogger(__name__)
@@ -59,10 +60,15 @@ class VisorService:
     async def _run_once(self, file: ConfigFile) -> bool:
         """Whether to go on with the config as it is then."""
         node = self._node = Visor(file, dmsg_server=self._dmsg_server)
-        if node.config.hypervisor is not None:
+
+        def make() -> Part:
             from skywire.hypervisor.part import hypervisor_part  # many visors have none
 
-            node.add_part("hypervisor", hypervisor_part(node, csrf=self._csrf))
+            return hypervisor_part(node, csrf=self._csrf)
+
+        node.make_hypervisor = make
+        if node.config.hypervisor is not None:
+            node.add_part(HYPERVISOR, make())
         await node.run(lambda: self._tell(node))
         return node.wants_reload
 

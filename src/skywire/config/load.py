@@ -15,7 +15,7 @@ import msgspec
 
 from skywire.config.deployment import Deployment, base_deployment, of_discovery
 from skywire.config.document import Layout, merge, plain
-from skywire.config.model import VisorConfig
+from skywire.config.model import HypervisorConfig, VisorConfig
 from skywire.crypto import generate
 from skywire.crypto.keys import PubKey, SecKey
 from skywire.errors import InvalidValue, SkywireError, Unavailable
@@ -86,6 +86,22 @@ class ConfigFile:
             write_private(self.path, self._layout.write(changed))
             self.new_key = False
         self._document, self.config = changed, config
+
+    def set_hypervisor(self, wanted: bool, new: HypervisorConfig) -> None:
+        """As `update`, for the switch of that section; it is `new` if there is none yet."""
+        document = self._on_disk()
+        section = document.get("hypervisor")
+        if isinstance(section, dict):
+            section = {key: value for key, value in section.items() if key != "enable"}
+            section |= {} if wanted else {"enable": False}
+        elif wanted:
+            section = plain(new)
+        changed = document | ({} if section is None else {"hypervisor": section})
+        read, _ = _read(changed)
+        if self.path is not None and changed != document:
+            write_private(self.path, self._layout.write(changed))
+        self._document = changed
+        self.config = msgspec.structs.replace(self.config, hypervisor=read.hypervisor)
 
     def rendered(self, config: VisorConfig) -> bytes:
         """The text of the file, were `config` written."""

@@ -63,7 +63,8 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     if (refusal := await _check(request, account.username, account.password)) is not None:
         return refusal
     request[audit.ACTOR] = account.username
-    token, session = context.sessions.create(account.username)
+    mark = await context.users.mark(account.username) or b""
+    token, session = context.sessions.create(account.username, mark)
     response = answer(request, True)
     _set_cookie(response, context, token, session)
     return response

@@ -91,8 +91,12 @@ async def check_login(request: web.Request, handler: Handler) -> web.StreamRespo
             raise AuthenticationFailed(
                 "session cookie is either non-existent, expired, or ill-formatted"
             )
-        if not await context.users.has(session.user):
+        mark = await context.users.mark(session.user)
+        if mark is None:
             raise AuthenticationFailed("user is either deleted or not found")
+        if mark != session.mark:
+            context.sessions.end_all(session.user)
+            raise AuthenticationFailed("the password was changed: log in again")
     return await handler(request)
 
 

@@ -12,7 +12,7 @@ import ipaddress
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 COOKIE = "swm-session"
@@ -25,6 +25,7 @@ class Session:
     id: UUID  # shown to its owner; of no use as a cookie
     user: str
     expires: float  # seconds of the clock given to `Sessions`
+    mark: bytes = field(default=b"", repr=False)  # of the password it was made with
 
 
 class Sessions:
@@ -39,13 +40,13 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def create(self, user: str) -> tuple[str, Session]:
+    def create(self, user: str, mark: bytes = b"") -> tuple[str, Session]:
         """A new session and the text of its cookie."""
         self._drop_expired()
         if len(self._sessions) >= MAX_SESSIONS:
             self.end(next(iter(self._sessions.values())))
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        session = Session(uuid4(), user, self._clock() + self._lifetime)
+        session = Session(uuid4(), user, self._clock() + self._lifetime, mark)
         self._sessions[_key(token)] = session
         return token, session
 

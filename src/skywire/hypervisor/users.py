@@ -35,6 +35,11 @@ class Users:
     async def has(self, name: str) -> bool:
         return await self._store.get(name) is not None
 
+    async def mark(self, name: str) -> bytes | None:
+        """Another one after each change of the password; None when there is no such account."""
+        user = await self._store.get(name)
+        return None if user is None else user.salt
+
     async def create(self, name: str, password: str) -> None:
         """Raises InvalidValue (name or password), Forbidden (not `admin`), Conflict (exists)."""
         check_name(name)

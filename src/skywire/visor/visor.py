@@ -125,6 +125,7 @@ class Visor:
         self.fetching = Fetching(lambda pk, port: self.dmsg.dial(pk, port))
         self.reward = RewardAddress(file.config.local_path)
         self.managed: Managed | None = None  # the visors of our hypervisor, while it runs
+        self.make_hypervisor: Callable[[], Part] | None = None  # when the config asks for one later
         self.above: list[PubKey] = []  # hypervisors of our hypervisors, as these have told
 
     @property
@@ -303,6 +304,10 @@ class Visor:
         if self.terminals is not None:
             return pk in self.terminals.host.whitelist
         return pk == self.pk or pk in self.config.hypervisors
+
+    async def disconnect_from_hypervisor(self, pk: PubKey) -> None:
+        for module in self._links.modules([pk]):
+            await self.modules.stop(module.name)
 
     def connect_to_hypervisor(self, pk: PubKey) -> None:
         """From now on, for as long as the visor runs."""
