@@ -288,6 +288,19 @@ def test_remove_and_min_hops() -> None:
     assert cli("route rm x").exit_code == cli("route minhops 70000").exit_code == 2
 
 
+def test_how_long_traffic_files_are_kept() -> None:
+    cli = Cli(
+        {
+            ops_node.log_rotation_interval: 168 * 3600 * 10**9,
+            ops_node.set_log_rotation_interval: None,
+        }
+    )
+    assert cli.text("tp rotation") == "168h0m0s\n"
+    assert cli.json("tp rotation 14h") == "14h0m0s"
+    assert cli.asked[-1] == ("SetLogRotationInterval", 14 * 3600 * 10**9)
+    assert cli("tp rotation soon").exit_code == 2
+
+
 def test_route_groups_and_a_visor_that_would_die_of_the_question() -> None:
     shown = ShownDescriptor(dst_pk=OWN, src_pk=OTHER, dst_port=5, src_port=6)
     group = RouteGroupInfo(consume_rule_id=2, fwd_rule_id=7, desc=shown, initiator=True)

@@ -7,7 +7,8 @@ import click
 
 from skywire.cli import output
 from skywire.cli.node import NodeAddress, node_options
-from skywire.cli.values import IDENTIFIER, KEY, KEYS
+from skywire.cli.values import IDENTIFIER, KEY, KEYS, NANOSECONDS
+from skywire.config.values import Duration
 from skywire.crypto.keys import PubKey
 from skywire.errors import DialFailed, InvalidValue, Refused, SkywireError
 
@@ -248,3 +249,18 @@ def _change_persistent(
         rest.append(PersistentTransport(*wanted))
     node.ask(ops_transports.set_persistent_transports, rest)
     _show_persistent(rest, as_json=as_json)
+
+
+@click.command("rotation", epilog="Examples: skywire cli tp rotation, skywire cli tp rotation 336h")
+@click.argument("interval", metavar="DURATION", type=NANOSECONDS, required=False)
+@node_options
+@output.json_option(shape=str)
+def rotation(node: NodeAddress, interval: int | None, as_json: bool) -> None:
+    """Print or set how long the files with each day's traffic are kept, at least a day."""
+    from skywire.visor import ops_node
+
+    if interval is None:
+        interval = node.ask(ops_node.log_rotation_interval)
+    else:
+        node.ask(ops_node.set_log_rotation_interval, interval)
+    output.emit(str(Duration(interval / 1e9)), as_json=as_json)

@@ -211,7 +211,7 @@ ACTIONS: dict[str, Action] = {
         "Keep the files with each day's traffic for so long.",
         LogRotation,
         lambda ask, wanted: ask(ops_node.set_log_rotation_interval, _nanoseconds(wanted)),
-        lambda _: [],
+        lambda wanted: ["tp", "rotation", str(Duration.parse(wanted.log_rotation_interval))],
         lambda wanted: str(Duration.parse(wanted.log_rotation_interval)),
         lambda row, _: "unknown",
     ),
