@@ -2,11 +2,10 @@
 
 import { del } from "../app/api.js";
 import { Ago, Empty, Icon, Loading } from "../app/components.js";
-import { command } from "../app/commands.js";
 import { ActionDialog, Dialog, Menu } from "../app/dialogs.js";
 import { list, number, text } from "../app/node.js";
 import { html, useMemo, useState } from "../app/view.js";
-import { duration, shortKey } from "../format.js";
+import { duration } from "../format.js";
 import { isAbsent, useAnswer } from "./answer.js";
 import { Aged, Peer, Same, Trouble, report, sentence } from "./parts.js";
 
@@ -71,10 +70,19 @@ export function Sessions({ node }) {
           : html`<ul class="sessions" aria-label="Sessions">
               ${sessions.map((session) => html`<li key=${session.id} class="sheet session"><${Card} node=${node} session=${session} onOpen=${(/** @type {string} */ kind) => setDialog({ kind, session })} /></li>`)}
             </ul>`}
-    <${Same} commands=${[command("pty list", { key: node.key, own: true })]} />
+    <${Same} commands=${[ptyCommand("sessions", node)]} />
     ${dialog?.kind === "end" ? html`<${End} node=${node} session=${dialog.session} onDone=${answer.again} onClose=${() => setDialog(null)} />` : null}
     ${dialog?.kind === "peek" ? html`<${Peek} node=${node} session=${dialog.session} onClose=${() => setDialog(null)} />` : null}
   `;
+}
+
+/**
+ * Terminals are dialled from here, also those behind other hypervisors.
+ * @param {string} words
+ * @param {Node} node
+ */
+export function ptyCommand(words, node) {
+  return `skywire cli pty ${words}${node.own ? "" : ` ${node.key}`}`;
 }
 
 /** @param {Node} node @param {Session} session @param {boolean} view */
@@ -132,13 +140,13 @@ function Peek({ node, session, onClose }) {
 
 /** @param {{node: Node, session: Session, onDone: () => Promise<void>, onClose: () => void}} props */
 function End({ node, session, onDone, onClose }) {
+  const same = ptyCommand(`end ${session.id}`, node);
   const run = async () => {
     await del(`/visors/${node.key}/sessions/${encodeURIComponent(session.id)}`);
-    report(`Ended session ${session.id.slice(0, 8)}.`);
+    report(`Ended session ${session.id.slice(0, 8)}.`, same);
     await onDone();
   };
-  return html`<${ActionDialog} title="End this session?" verb="End it" danger run=${run} onClose=${onClose}>
+  return html`<${ActionDialog} title="End this session?" verb="End it" danger run=${run} command=${same} onClose=${onClose}>
     <p>The shell and what runs in it get a hang-up.${session.viewers === 0 ? "" : ` ${session.viewers} ${session.viewers === 1 ? "viewer is" : "viewers are"} looking at it.`}</p>
-    <p class="note">From a terminal: attach with <code>skywire cli pty start ${shortKey(node.key)} --attach ${session.id.slice(0, 8)}…</code> and leave the shell with <code>exit</code>.</p>
   <//>`;
 }

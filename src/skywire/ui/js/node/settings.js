@@ -145,7 +145,8 @@ function Rotation({ node }) {
   const [typed, setTyped] = useState(/** @type {string | null} */ (null));
   const value = typed ?? (now === null ? "" : String(now / DAY));
   const days = /^\d{1,4}(\.\d{1,3})?$/.test(value) && Number(value) >= 1 ? Number(value) : null;
-  const interval = `${Math.round((days ?? 0) * 24 * 60)}m`;
+  const minutes = Math.round((days ?? 0) * 24 * 60);
+  const interval = minutes % 60 === 0 ? `${minutes / 60}h` : `${minutes}m`;
   const run = async () => {
     await put(`/visors/${node.key}/log/rotation`, { log_rotation_interval: interval });
     await answer.again();

@@ -25,7 +25,7 @@ export function Terminal({ node }) {
   }, []);
   return html`
     ${problem !== "" ? html`<p class="problem" role="alert">${problem}</p>` : parts === null ? html`<${Loading} />` : html`<${Simple} key=${node.key} node=${node} parts=${parts} />`}
-    <${Same} commands=${[node.own ? "skywire cli pty start" : `skywire cli pty start ${node.key}`]} />
+    <${Same} commands=${[`skywire cli pty start ${node.key}`]} />
   `;
 }
 
