@@ -96,7 +96,8 @@ def test_every_option_has_its_place_in_the_config() -> None:
         *("--persistent", "-i", "-e", "--hvaddr", "127.0.0.1:9000"),
         *("--ptysock", "pty.sock", "--stcpaddr", "127.0.0.1:7001", "--appaddr", "localhost:5506"),
     )
-    assert config.pty is not None and config.skywire_tcp is not None
+    assert config.pty is not None
+    assert config.skywire_tcp is not None
     assert config.pty.cli_address == "pty.sock"
     assert config.skywire_tcp.listening_address == "127.0.0.1:7001"
     assert config.launcher.server_addr == "localhost:5506"

@@ -115,6 +115,7 @@ WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire cli pty start",
     "skywire cli hv tui",
     "skywire cli util jq",
+    "skywire cli util nc",
     "skywire cli visor hv tui",
     "skywire cli visor start",
     "skywire dmsg cat",

@@ -67,7 +67,7 @@ async def _dial(remote: PubKey, port: int, identity: Identity, *, wait: bool) ->
                 stream = await client.dial(remote, port)
         except TimeoutError:
             raise TimeoutError(f"{remote}:{port}: no answer within {DIAL_WAIT:g} s") from None
-        await _pump(stream, wait=wait)
+        await pump(stream, wait=wait)
 
 
 async def _listen(
@@ -83,18 +83,21 @@ async def _listen(
             stream.abort()
         await listener.close()
         output.say(f"from {stream.remote}")
-        await _pump(stream, wait=wait)
+        await pump(stream, wait=wait)
 
 
-async def _pump(stream: "Stream", *, wait: bool) -> None:
-    """Until the other end closes, or the input ends."""
+async def pump(stream: "Stream", *, wait: bool, half_close: bool = False) -> None:
+    """Until the other end closes or, unless we `wait`, the input ends.
+
+    `half_close`: tell the other end of the input's end; a dmsg stream cannot.
+    """
     from skywire.platform.console import Console
 
     console = Console()  # not entered: the keyboard stays as it is
     try:
         async with asyncio.TaskGroup() as tasks:
             receiving = tasks.create_task(_receive(stream, console))
-            sending = tasks.create_task(_send(stream, console))
+            sending = tasks.create_task(_send(stream, console, half_close=half_close))
             receiving.add_done_callback(lambda _: sending.cancel())
             if not wait:
                 sending.add_done_callback(lambda _: receiving.cancel())
@@ -107,9 +110,11 @@ async def _receive(stream: "Stream", console: "Console") -> None:
         await console.write(data)
 
 
-async def _send(stream: "Stream", console: "Console") -> None:
+async def _send(stream: "Stream", console: "Console", *, half_close: bool) -> None:
     try:
         while data := await console.read():
             await stream.write(data)
+        if half_close:
+            await stream.write_eof()
     except StreamError:
         return  # the other end has gone, which `_receive` sees, too

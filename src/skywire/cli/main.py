@@ -81,6 +81,12 @@ svc = LazyGroup(
             "skywire.cli.svc:conf",
             "Run the config bootstrapper: tells new visors where the services are.",
         ),
+        "confbs": Lazy(
+            "skywire.cli.svc:conf",
+            "Run the config bootstrapper: tells new visors where the services are.",
+            hidden=True,
+        ),
+        "kg": Lazy("skywire.cli.keys:gen", "Make new key pairs.", hidden=True),
         "nv": Lazy(
             "skywire.cli.svc:nv", "Run the node visualizer's data: visors and their transports."
         ),
@@ -100,6 +106,10 @@ root = RootGroup(
     "Skywire: a mesh network whose addresses are public keys.",
     {
         "app": app,
+        "autoconfig": Lazy(
+            "skywire.cli.autoconfig:autoconfig",
+            "Make the config of the installed visor anew, with the choices of the SKYENV file.",
+        ),
         "cli": cli,
         "completion": Lazy(
             "skywire.cli.completion:completion",

@@ -6,7 +6,7 @@ from skywire.cli.tree_apps import proxy, visor_app, vpn
 from skywire.cli.tree_config import config
 from skywire.cli.tree_hv import hv
 from skywire.cli.tree_net import log, mdisc, rewards, sd, survey, tp_disc, tp_tree, ut
-from skywire.cli.tree_people import doctor, netcheck, old_doctor, status, top
+from skywire.cli.tree_people import doctor, netcheck, old_doctor, status, top, top_again
 from skywire.cli.tree_pty import pty
 from skywire.cli.tree_skynet import fwd, rev, serve, skynet
 
@@ -124,6 +124,15 @@ util = LazyGroup(
             "skywire.cli.util:jq",
             "Print what a jq filter makes of JSON from a file or standard input.",
         ),
+        "nc": Lazy(
+            "skywire.cli.util_net:nc",
+            "Send standard input over a TCP connection, and print what comes.",
+        ),
+        "serve": Lazy(
+            "skywire.cli.util_net:serve_files",
+            "Serve the files of a directory over HTTP, to this machine unless --addr says "
+            "otherwise.",
+        ),
     },
 )
 
@@ -224,6 +233,31 @@ svc = LazyGroup(
             "skywire.cli.svc_health:health",
             "Ask every service of the deployment how it is; ends with 1 when one does not answer.",
         ),
+        "dmsgd": LazyGroup(
+            "dmsgd",
+            "The dmsg discovery, as mdisc has it.",
+            {
+                "all-servers": mdisc.lazy["servers"],
+                "clients": mdisc.lazy["clients"],
+            },
+            hidden=True,
+        ),
+    },
+)
+
+got = LazyGroup(
+    "got",
+    "HTTP requests, over the internet or over dmsg.",
+    {
+        "dl": Lazy("skywire.cli.got:dl", "Download a file; it appears when it is complete."),
+        "head": Lazy(
+            "skywire.cli.got:head",
+            "Show the status and the headers of an answer; ends with 1 for an error status.",
+        ),
+        "req": Lazy(
+            "skywire.cli.got:req",
+            "Send a request and print the answer's body; ends with 1 for an error status.",
+        ),
     },
 )
 
@@ -257,6 +291,8 @@ cli = LazyGroup(
         "dmsgpty": pty.twin("dmsgpty"),
         "doctor": doctor,
         "fwd": fwd,
+        "got": got,
+        "gotop": top_again,
         "halt": Lazy(
             "skywire.cli.visor_power:halt",
             "Have the visor stop; systemd, where it runs one, starts it again.",

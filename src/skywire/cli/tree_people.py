@@ -20,3 +20,4 @@ top = Lazy(
     "skywire.cli.top:top",
     "Watch the visor: transports with their traffic, routes, apps, dmsg sessions, health, load.",
 )
+top_again = top._replace(hidden=True)  # under the name that the Go program has

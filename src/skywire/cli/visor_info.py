@@ -1,5 +1,6 @@
 """What a visor tells about itself: `skywire cli visor info|pk|ver|ip|…`. Source: cli.md §A2, B5."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +110,24 @@ def _round_trip(nanoseconds: int) -> str:
     help="Read it from a config file instead of asking a visor.",
 )
 @click.option("-p", "--pkg", is_flag=True, help="Read it from the config of the package.")
+@click.option(
+    "-w", "--http", "to_serve", is_flag=True, help="Tell it over HTTP, too, until Ctrl-C."
+)
+@click.option(
+    "-x",
+    "--prt",
+    "port",
+    type=click.IntRange(0, 0xFFFF),
+    default=7998,
+    show_default=True,
+    metavar="PORT",
+    help="The port for -w, at every address; 0 is a free one.",
+)
 @node_options
 @output.json_option(shape=str)
-def pk(node: NodeAddress, file: Path | None, pkg: bool, as_json: bool) -> None:
+def pk(
+    node: NodeAddress, file: Path | None, pkg: bool, to_serve: bool, port: int, as_json: bool
+) -> None:
     """Print the public key of the visor."""
     from skywire.config.places import PACKAGE_CONFIG
 
@@ -120,6 +136,26 @@ def pk(node: NodeAddress, file: Path | None, pkg: bool, as_json: bool) -> None:
     place = PACKAGE_CONFIG if pkg else file
     key = str(_overview(node).local_pk) if place is None else _key_in(place)
     output.emit(key, as_json=as_json)
+    if to_serve:
+        from skywire.cli.runtime import serve
+
+        serve(_tell(key, port))
+
+
+async def _tell(key: str, port: int) -> None:
+    from aiohttp import web
+
+    from skywire.http.app import listen, new_app, running
+    from skywire.platform import ready
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=f"{key}\n")
+
+    app = new_app()
+    app.add_routes([web.get("/", answer)])
+    async with running(app) as runner:
+        ready.report(port=await listen(runner, "", port, what="public key"))
+        await asyncio.Event().wait()
 
 
 def _key_in(file: Path) -> str:
