@@ -87,13 +87,14 @@ class Visors:
         self._own = self._known.own = self.nested.own = pk
         known = self._known.admit(pk)
         assert known is not None  # noqa: S101 - it comes first
-        known.connection = self._connection(pk, visor)
+        timing = self._timing  # ours costs nothing: it is always as if somebody looked on
+        known.connection = self._connection(pk, visor, lambda: min(timing.poll, timing.watched))
         known.offline_since = None
         known.connection.start(self._dial_control)
         self._known.touch(known, state=True)
 
-    def _connection(self, pk: PubKey, visor: VisorClient) -> Connection:
-        return Connection(pk, visor, self._store, self._changed, self._timing, self._pause)
+    def _connection(self, pk: PubKey, visor: VisorClient, pause: Callable[[], float]) -> Connection:
+        return Connection(pk, visor, self._store, self._changed, self._timing, pause)
 
     def _pause(self) -> float:
         """Seconds between two polls of a visor; less while somebody looks on."""
@@ -144,7 +145,7 @@ class Visors:
             stream.abort()
             return
         async with RpcClient(stream, MAX_MESSAGE) as rpc:
-            connection = self._connection(pk, RemoteVisor(rpc))
+            connection = self._connection(pk, RemoteVisor(rpc), self._pause)
             older, known.connection = known.connection, connection
             known.offline_since = None
             known.last_seen = datetime.now(UTC)
