@@ -140,6 +140,14 @@ cli_dmsg = LazyGroup(
     "dmsg",
     "The visor's dmsg client.",
     {
+        "cat": Lazy(
+            "skywire.cli.dmsg_cat:cat",
+            "Send standard input over a dmsg stream, and print what comes.",
+            hidden=True,
+        ),
+        "curl": Lazy(
+            "skywire.cli.dmsg_curl:curl", "Fetch a file or send data over dmsg.", hidden=True
+        ),
         "connect-all": Lazy(
             "skywire.visor.ops_dmsg:dmsg_connect_all",
             "Connect to every dmsg server, until the visor restarts.",
