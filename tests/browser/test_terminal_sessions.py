@@ -59,8 +59,9 @@ async def test_an_address_of_a_session_that_is_gone_gives_a_new_shell_and_says_s
         assert "sid" not in page.page.url
 
 
+@pytest.mark.parametrize("phone", [False, True])
 async def test_who_looks_on_sees_all_types_nothing_and_is_told_so(
-    browser: Browser, site: Site
+    browser: Browser, site: Site, phone: bool
 ) -> None:
     async with tab(browser, site.terminal_url) as user:
         await user.ready()
@@ -68,12 +69,11 @@ async def test_who_looks_on_sees_all_types_nothing_and_is_told_so(
         size = await user.page.evaluate(SIZE)
         await user.run("echo before it was ''seen")
         await user.shows("before it was seen")
-        async with tab(browser, f"{site.terminal_url}?view=1&sid={sid}", phone=True) as viewer:
+        async with tab(browser, f"{site.terminal_url}?view=1&sid={sid}", phone=phone) as viewer:
             await viewer.state("view only · dmsg")
             await viewer.shows("before it was seen")
             await viewer.until(lambda: _equal(viewer, SIZE, size))
             assert not await viewer.page.locator("#keys").is_visible()
-            await viewer.page.evaluate("() => document.querySelector('#screen').terminal.focus()")
             await viewer.page.keyboard.type("rm -rf")
             await viewer.state("view only: keys are not sent")
             await viewer.state("view only · dmsg")

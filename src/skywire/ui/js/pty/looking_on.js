@@ -12,9 +12,12 @@ const PAUSE = 3_000; // ms between two looks at the size
  */
 export function lookOn(connection, screen, key, sid) {
   screen.terminal.options.disableStdin = true;
-  screen.place.addEventListener("keydown", (event) => {
-    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey) connection.refuse();
-  });
+  const typed = (/** @type {KeyboardEvent} */ event) => {
+    const elsewhere = event.target instanceof Element && event.target.closest(".search, .bar, dialog");
+    const types = event.key.length === 1 || event.key === "Enter";
+    if (types && !elsewhere && !event.ctrlKey && !event.metaKey) connection.refuse();
+  };
+  document.addEventListener("keydown", typed, { capture: true }); // xterm.js stops what it handles
   document.body.classList.add("looks-on");
   const path = `/visors/${key}/sessions?id=${encodeURIComponent(sid)}&lines=1`;
   const look = async () => {

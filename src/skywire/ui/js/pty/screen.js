@@ -140,7 +140,10 @@ export class Screen {
    * @param {string} text
    */
   remark(text) {
-    this.terminal.write(`\x1b[0m\r\n\x1b[33m[skywire: ${text}]\x1b[0m\r\n`);
+    this.terminal.write("\x1b[0m", () => {
+      const start = this.terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
+      this.terminal.write(`${start}\x1b[33m[skywire: ${text}]\x1b[0m\r\n`);
+    });
   }
 
   /** @param {"dark" | "light"} theme */
