@@ -100,6 +100,64 @@ PEOPLE = (
     "other programs and versions",
 )
 
+NODE = (
+    "config: every field",
+    "config: pty and dmsgpty",
+    "config: unknown keys survive",
+    "config gen",
+    "config update",
+    "config priv, check-pk, check, show",
+    "config: path, value, what was expected",
+    "config: 0600, at once, with a backup",
+    "the embedded deployment",
+    "modules in order",
+    "one failing never stops the rest",
+    "health with reason and age",
+    "an orderly stop",
+    "restart",
+    "logs",
+    "survey",
+    "STUN",
+    "uptime",
+    "log server",
+    "hypervisor links",
+    "systemd",
+    "operations: the reference's lists",
+    "operations: both forms",
+    "commands from the declarations",
+    "the tree of commands",
+    "old words",
+    "tables that fit",
+    "JSON everywhere",
+    "--timeout and --rpc",
+    "exit codes",
+    "completion and man pages",
+    "source and age of what comes from elsewhere",
+    "library",
+    "ten examples",
+    "an embedded network, and a plug-in for pytest",
+    "terminals over plain TCP",
+    "help is quick",
+    "Go's programs and ours",
+    "references and tutorial",
+)
+STRAIN = (
+    "a broken config file",
+    "a half-written config file",
+    "a foreign config file",
+    "a huge config file",
+    "two visors on one config",
+    "RPC garbage",
+    "unknown methods",
+    "1,000 idle RPC connections",
+    "services all down at start",
+    "DNS dead",
+    "disk full",
+    "secrets in logs",
+    "secrets in listings",
+    "secrets in error texts",
+)
+
 
 def flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     for key, value in table.items():
@@ -125,6 +183,8 @@ def wanted() -> set[str]:
         *(f"routes.{fault}" for fault in ROUTE_FAULTS),
         *(f"building.{part}" for part in BUILDING),
         *(f"people.{part}" for part in PEOPLE),
+        *(f"node.{part}" for part in NODE),
+        *(f"strain.{part}" for part in STRAIN),
     }
 
 

@@ -109,6 +109,12 @@ def test_a_command_with_json_tells_its_shape(command: click.Command) -> None:
     assert "output" in json.loads(shown.stdout)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_asks_a_visor_can_be_told_how_long_to_wait(command: click.Command) -> None:
+    flags = [flag for parameter in command.params for flag in parameter.opts]
+    assert "--rpc" not in flags or "--timeout" in flags
+
+
 WITHOUT_JSON = {  # services and terminals, which have no result, and Markdown
     "skywire app run",
     "skywire cli pty shell",

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
+from skywire.crypto import generate
 from skywire.crypto.keys import PubKey
-from skywire.errors import Refused
+from skywire.errors import Refused, SkywireError
 from skywire.ports import DMSG_PTY
 from skywire.pty.client import PtyClient
+from skywire.pty.direct import dial_direct
 from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.rpc.client import RpcClient
 from skywire.streams.tcp import dial_tcp
@@ -181,6 +183,23 @@ async def test_a_foreign_key_gets_no_terminal(net: Net) -> None:
     stream = await stranger.visor.dmsg.dial(node.pk, DMSG_PTY)
     async with asyncio.timeout(SOON):
         with pytest.raises(Refused):
+            await PtyClient.connect(stream)
+
+
+async def test_a_terminal_over_plain_tcp(net: Net) -> None:
+    """`pty.ssh_listen`: no dmsg server is needed between the two."""
+    pty = {"cli_network": "", "ssh_listen": "127.0.0.1:0"}
+    node = await net.start(net.config("b", pty=pty))
+    await eventually(lambda: node.state("terminals tcp") is State.RUNNING)
+    port = int(node.fact("terminals tcp", "address").rpartition(":")[2])
+    async with asyncio.timeout(SOON):
+        stream = await dial_direct(node.pk, "127.0.0.1", port, node.visor.config.sk)
+        async with await PtyClient.connect(stream) as client:
+            done = await client.execute(CommandExecReq("echo", ["there"], [], b"", 5000))
+        assert done.stdout == b"there\n"
+        _, stranger = generate.key_pair()
+        stream = await dial_direct(node.pk, "127.0.0.1", port, stranger)
+        with pytest.raises(SkywireError):
             await PtyClient.connect(stream)
 
 
