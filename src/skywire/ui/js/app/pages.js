@@ -25,7 +25,7 @@ export const PAGES = [
   },
   {
     path: "/node/:key/:tab?",
-    css: ["nodes.css", "data.css", "node.css"],
+    css: ["nodes.css", "data.css", "node.css", "node_tabs.css"],
     load: () => import("../node/page.js"),
   },
   { path: "/map", nav: "Map", css: FLEET, load: () => import("../map/page.js") },
