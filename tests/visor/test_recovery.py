@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from skywire.config.values import HostPort
 from skywire.crypto.generate import deterministic_key_pair
@@ -22,7 +23,6 @@ from skywire.visor import ops_info, transports
 from skywire.visor.client import RemoteVisor
 from skywire.visor.modules import State
 from tests.visor.network import Node, network
-from tests.visor.test_uptime import tracker
 
 AWAY = 16.0  # seconds; pauses between attempts have grown to their limits by then
 RECOVERY = 30.0  # seconds it may take
@@ -61,7 +61,7 @@ async def test_a_visor_without_services_is_there_and_finds_them_when_they_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transports, "local_addresses", lambda: ["127.0.0.1"])
-    names = [*PORTS, "dmsgd", "ut"]
+    names = [*PORTS, "dmsgd"]
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     async with AsyncExitStack() as stack:
@@ -105,9 +105,9 @@ async def test_a_visor_without_services_is_there_and_finds_them_when_they_come(
             secret=deterministic_key_pair(b"services")[1],
             dmsg_discovery=net.discovery,
         )
-        found, _ = await stack.enter_async_context(tracker(ports["ut"]))
         await eventually(lambda: not not_running(node), RECOVERY)
-        assert found.told == [(str(node.pk), "unknown")]
+        async with ClientSession() as session, session.get(f"{urls['ut']}/uptimes") as answer:
+            assert await answer.json() == [{"key": str(node.pk), "online": True}]
         assert node.visor.health().services_health == "healthy"
         async with asyncio.timeout(5):
             await node.visor.dmsg.ready()
