@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import ClientSession
@@ -11,11 +12,14 @@ from skywire import __version__
 from skywire.crypto.keys import PubKey
 from skywire.testing.processes import alive
 from skywire.testing.wait import eventually
-from tests.interop.go import Go, Visor
+from tests.interop.go import BINARY, Go, Visor
 from tests.interop.ours import SOON, Network, Node, Ours
 from tests.interop.pages import WebTerminal, get, row_of, until_known
+from tests.interop.processes import LOOPBACK, free_port
 
 BACK_LIMIT = 40.0  # seconds
+APP = "skychat"
+REWARD = "2jBbGxZRGoQG1mqhPBnXnLTxK6oxsTf8os6"
 
 
 class Watched(NamedTuple):
@@ -35,10 +39,28 @@ class Watched(NamedTuple):
 def watched(go: Go, ours: Ours, go_net: Network, services: str) -> Watched:
     hypervisor = Visor(go, go_net.discovery, services, hypervisor=True)
     known = [str(hypervisor.public)]
+    chat = {
+        "name": APP,
+        "binary": "skywire",
+        "args": ["app", APP, "--addr", f":{free_port()}"],
+        "port": 1,
+        "auto_start": False,
+    }
+    launcher = {
+        "server_addr": f"{LOOPBACK}:0",
+        "bin_path": str(Path(BINARY).parent),
+        "apps": [chat],
+    }
     return Watched(
         hypervisor,
-        ours.visor(go_net.discovery, hypervisors=known),
-        ours.visor(go_net.discovery, hypervisors=known, pty={"persistent_sessions": True}),
+        ours.visor(go_net.discovery, hypervisors=known, local_path=str(ours.path("classic"))),
+        ours.visor(
+            go_net.discovery,
+            hypervisors=known,
+            local_path=str(ours.path("persistent")),
+            pty={"persistent_sessions": True},
+            launcher=launcher,
+        ),
         go_net,
     )
 
@@ -64,7 +86,7 @@ async def test_our_node_is_listed(http: ClientSession, watched: Watched, node: N
     assert overview["build_info"]["version"] == f"v{__version__}"
     assert overview["hypervisors"] == [str(watched.hypervisor.public)]
     assert overview["connected_hypervisor"] == [str(watched.hypervisor.public)]
-    assert overview["transports"] is overview["apps"] is None  # empty in gob, null in Go's JSON
+    assert overview["transports"] is None  # empty in gob, null in Go's JSON
     assert row["health"] == {"services_health": "healthy"}
     assert not row.get("is_hypervisor")
     assert 0 < row["uptime"] < 600
@@ -111,6 +133,82 @@ async def test_go_opens_a_terminal_on_our_node(
         await page.type("exit\n")
         assert await page.until_closed() == 1000
         assert "Error" not in page.output
+
+
+async def ask(
+    http: ClientSession, watched: Watched, node: Node, method: str, path: str, body: object = None
+) -> Any:
+    """Through Go's hypervisor."""
+    headers = {}
+    if method != "GET":
+        headers["X-CSRF-Token"] = (await get(http, f"{watched.hypervisor.url}/api/csrf"))[
+            "csrf_token"
+        ]
+    url = f"{watched.hypervisor.url}/api/visors/{node.public}{path}"
+    async with http.request(method, url, json=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json(content_type=None)
+
+
+async def test_go_starts_and_stops_an_app_of_our_node(
+    http: ClientSession, watched: Watched
+) -> None:
+    node = watched.persistent
+
+    async def state() -> object:
+        return (await ask(http, watched, node, "GET", f"/apps/{APP}"))["status"]
+
+    async def until(wanted: int) -> None:
+        async with asyncio.timeout(SOON):
+            while await state() != wanted:  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.1)
+
+    (row,) = await listed(http, watched, node, "/apps")
+    assert (row["name"], row["port"], row["auto_start"], row["status"]) == (APP, 1, False, 0)
+    await ask(http, watched, node, "PUT", f"/apps/{APP}", {"autostart": True})
+    assert (await listed(http, watched, node, "/apps"))[0]["auto_start"] is True
+    await ask(http, watched, node, "PUT", f"/apps/{APP}", {"status": 1})
+    await until(1)
+    await ask(http, watched, node, "PUT", f"/apps/{APP}", {"status": 0})
+    await until(0)
+
+
+async def listed(http: ClientSession, watched: Watched, node: Node, path: str) -> list[Any]:
+    found = await ask(http, watched, node, "GET", path)
+    return found if isinstance(found, list) else []  # Go writes null for a list that is empty
+
+
+async def test_go_adds_and_removes_a_transport_of_our_node(
+    http: ClientSession, watched: Watched
+) -> None:
+    node, other = watched.classic, watched.persistent
+    assert "dmsg" in await listed(http, watched, node, "/transport-types")
+    wanted = {"transport_type": "dmsg", "remote_pk": str(other.public)}
+    made = await ask(http, watched, node, "POST", "/transports", wanted)
+    assert (made["type"], made["remote_pk"], made["is_setup"]) == ("dmsg", str(other.public), False)
+    (row,) = await listed(http, watched, node, "/transports")
+    assert row["id"] == made["id"]
+    (there,) = await listed(http, watched, other, "/transports")
+    assert (there["id"], there["remote_pk"]) == (made["id"], str(node.public))
+    assert await ask(http, watched, node, "GET", f"/transports/{made['id']}")
+    assert await ask(http, watched, node, "DELETE", f"/transports/{made['id']}") is True
+    assert await listed(http, watched, node, "/transports") == []
+
+
+async def test_go_changes_settings_of_our_node(http: ClientSession, watched: Watched) -> None:
+    node = watched.classic
+    assert await ask(http, watched, node, "POST", "/min-hops", {"min_hops": 2}) == {}
+    wanted = [{"pk": str(watched.persistent.public), "type": "stcp"}]
+    await ask(http, watched, node, "PUT", "/persistent-transports", wanted)
+    assert await listed(http, watched, node, "/persistent-transports") == wanted
+    await ask(http, watched, node, "PUT", "/persistent-transports", [])
+    await ask(http, watched, node, "PUT", "/reward", {"reward_address": REWARD})
+    assert await ask(http, watched, node, "GET", "/reward") == REWARD
+    summary = await ask(http, watched, node, "GET", "/summary")
+    assert (summary["min_hops"], summary["reward_address"]) == (2, REWARD)
+    await ask(http, watched, node, "POST", "/min-hops", {"min_hops": 0})
+    await ask(http, watched, node, "DELETE", "/reward")
+    assert await listed(http, watched, node, "/routes") == []
 
 
 async def until_gone(pid: int) -> None:

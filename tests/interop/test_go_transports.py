@@ -112,7 +112,7 @@ async def our_visor(
     where: Directories,
     table: dict[PubKey, str],
 ) -> Ours:
-    public, secret, _ = identity
+    public, secret = identity.public, identity.secret
     entries = await stack.enter_async_context(DiscoveryClient(net.discovery))
     client = await stack.enter_async_context(DmsgClient(public, secret, entries))
     tpd = await stack.enter_async_context(SignedSession(where.tpd, public, secret))
