@@ -178,6 +178,8 @@ def wanted() -> set[str]:
         *(f"acceptance.3088.{letter}" for letter in "abcdefgh"),
         *(f"acceptance.3093.{letter}" for letter in "abcdefghijk"),
         *(f"acceptance.3089.{letter}" for letter in "abcdefg"),
+        *(f"acceptance.3090.{letter}" for letter in "abcdefg"),
+        *(f"acceptance.3092.{letter}" for letter in "abcdefg"),
         *(f"scenarios.T{number}" for number in range(1, 41)),
         *(f"faults.{fault}" for fault in FAULTS),
         *(f"routes.{fault}" for fault in ROUTE_FAULTS),

@@ -146,7 +146,7 @@ def test_our_summary_reads_back() -> None:
     assert gob.decode(Summary, gob.encode(Summary, summary)) == summary
 
 
-def test_an_absent_load_stays_absent() -> None:
+def test_3092_f_an_absent_load_stays_absent() -> None:
     """update-2026-06-12, 3092 f: the summary of an older visor has no load, not zeros."""
     (older,) = [value for _, value in answers(CASES[3]) if isinstance(value, Summary)]
     assert older.load is None
@@ -161,7 +161,7 @@ def test_an_absent_load_stays_absent() -> None:
     }
 
 
-def test_a_reader_that_knows_fewer_fields_skips_ours() -> None:
+def test_3092_g_a_reader_that_knows_fewer_fields_skips_ours() -> None:
     """update-2026-06-12, 3092 g: an older hypervisor ignores the field."""
     plain = gob.decode(ANY, gob.encode(Summary, full_summary()))
     assert plain["Load"]["CPUCores"] == 4
