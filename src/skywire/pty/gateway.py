@@ -111,14 +111,16 @@ class Gateway:
         """End the shell, for all its viewers. Afterwards another one may be started."""
         follower = self._acting()
         self._follower = None
-        follower.close()
         if self._registry is not None:
             self._registry.remove(follower.session.id)
-        await follower.session.stop()
+        try:
+            await follower.session.stop()  # first, for it tells a waiting Read why it ends
+        finally:
+            follower.close()
 
-    async def read(self, size: int) -> bytes:
+    def read(self, size: int) -> Awaitable[bytes]:
         check_read_size(size)
-        return await self._running().read(min(size, MAX_READ))
+        return self._running().read(min(size, MAX_READ))
 
     def write(self, data: bytes) -> int | Awaitable[int]:
         """Answers at once when the terminal takes all of `data`, as it nearly always does."""

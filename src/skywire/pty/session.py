@@ -24,33 +24,32 @@ class Follower:
         self.position = position
         self.size: WinSize | None = None  # as this viewer set it last
         self.stuck = False  # the last write was given up
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[bytes], int] = {}  # and how much each wants
         self._closed = False
 
-    async def read(self, size: int) -> bytes:
-        """At most `size` bytes of output; waits for the first. Output that was overrun is skipped.
+    def read(self, size: int) -> "asyncio.Future[bytes]":
+        """At most `size` bytes of output, once there is some. Output that was overrun is skipped.
 
-        Raises GoError with the reason of the end, once all that is kept has been read.
+        Raises GoError with the reason of the end, once all that is kept has been read. (A future
+        and no coroutine: every key on a terminal has such a read, and need not have a task.)
         """
-        while True:
-            data = self.session.take(self, size)
-            if data:
-                return data
-            if self.session.end is not None:
-                raise GoError(self.session.end)
-            if self._closed:
-                raise GoError(CLOSED_PIPE)
-            waiting = asyncio.get_running_loop().create_future()
-            self._waiting.add(waiting)
-            try:
-                await waiting
-            finally:
-                self._waiting.discard(waiting)
+        waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[waiting] = size
+        self.wake()
+        return waiting
 
     def wake(self) -> None:
-        for waiting in self._waiting:
+        """Give the reads that wait what there is, first come, first served."""
+        for waiting, size in list(self._waiting.items()):
             if not waiting.done():
-                waiting.set_result(None)
+                end = self.session.end or (CLOSED_PIPE if self._closed else None)
+                if data := self.session.take(self, size):
+                    waiting.set_result(data)
+                elif end is not None:
+                    waiting.set_exception(GoError(end))
+                else:
+                    return
+            del self._waiting[waiting]
 
     def close(self) -> None:
         """Detach: the shell goes on. Idempotent."""

@@ -203,7 +203,10 @@ class _Connection:
 
         if method.for_peer:
             self._for_peer.add(value)
-        value.add_done_callback(settle)
+        if value.done():
+            settle(value)
+        else:
+            value.add_done_callback(settle)
 
     def _put_in_order(self, call: Call, begun: Awaitable[Any] | None) -> None:
         self._unfinished += 1
