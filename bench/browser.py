@@ -40,7 +40,7 @@ class Terminal:
         return data
 
     async def acknowledge(self, count: int) -> None:
-        await self.ws.send_str(json.dumps({"type": "ack", "chars": count}))
+        await self.ws.send_str(json.dumps({"type": "ack", "chars": count}, separators=(",", ":")))
 
     async def until(self, text: bytes) -> None:
         """Read until `text` was shown, split in any way."""

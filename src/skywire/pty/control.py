@@ -45,5 +45,6 @@ async def dial_control(path: str, uri: str) -> Stream:
     return stream
 
 
-def proxy_uri(pk: PubKey, port: int) -> str:
-    return f"{PROXY_URI}?pk={pk}&port={port}"
+def proxy_uri(pk: PubKey, port: int, scheme: str = "") -> str:
+    """`scheme` is what only our hosts mind; see `proxy.parse_query`."""
+    return f"{PROXY_URI}?pk={pk}&port={port}" + (f"&scheme={scheme}" if scheme else "")

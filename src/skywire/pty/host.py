@@ -206,11 +206,11 @@ class PtyHost:
 
     async def _serve_proxy(self, stream: Stream, target: Target) -> None:
         """A failure before the answer closes the stream without one, as Go does."""
-        pk, port = parse_query(target.query)
+        pk, port, scheme = parse_query(target.query)
         if self._dial is None:
             raise NotSupported("this pty host reaches no other hosts")
         async with asyncio.timeout(DIAL_TIMEOUT):
-            onward = await self._dial(pk, port, "")
+            onward = await self._dial(pk, port, scheme)
             remote = await PtyClient.connect(onward, max_message=MAX_EXEC_MESSAGE)
         async with remote:
             await _answer(stream, ACCEPTED)

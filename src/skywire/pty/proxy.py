@@ -7,13 +7,18 @@ would have the same key and could attach to each other's.
 from skywire.crypto.keys import PubKey
 from skywire.errors import InvalidValue
 from skywire.pty.client import PtyClient
+from skywire.pty.dialing import check_scheme
 from skywire.pty.gateway import check_read_size, methods_of
 from skywire.pty.types import CommandReq
 from skywire.rpc.server import Method
 
 
-def parse_query(query: dict[str, str]) -> tuple[PubKey, int]:
-    """Key and port of `dmsgpty/proxy?pk=…&port=…`. Raises InvalidValue."""
+def parse_query(query: dict[str, str]) -> tuple[PubKey, int, str]:
+    """Key, port and scheme of `dmsgpty/proxy?pk=…&port=…`. Raises InvalidValue.
+
+    The scheme is ours: "dmsg" or "skynet" is the only network to go over. Go's hosts mind no such
+    thing.
+    """
     try:
         pk = PubKey.parse(query.get("pk", ""))
     except InvalidValue as error:
@@ -21,7 +26,7 @@ def parse_query(query: dict[str, str]) -> tuple[PubKey, int]:
     port = query.get("port", "")
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 0xFFFF):
         raise InvalidValue(f"invalid query value 'port': \"{port}\" is no number up to 65535")
-    return pk, int(port)
+    return pk, int(port), check_scheme(query.get("scheme", ""))
 
 
 def proxy_methods(remote: PtyClient) -> dict[str, Method]:

@@ -18,6 +18,8 @@ from skywire.errors import InvalidValue
 MAX_SIDE = 65535  # columns or rows
 MAX_CONTROL_FRAME = 1024  # characters; longer text is input and never worth parsing
 
+_ACK = '{"type":"ack","chars":'
+
 PREFIX = "[skypty-ui]"
 CLOSED_LINE = (
     b"\r\n\x1b[33m[skywire: session closed \xe2\x80\x94 reload the page to reconnect]\x1b[0m\r\n"
@@ -93,6 +95,9 @@ def parse_text(text: str, flow: bool) -> Resize | Ack | Ignored | bytes:
     """Bytes are keyboard input, unchanged."""
     if not text.startswith("{") or len(text) > MAX_CONTROL_FRAME:
         return text.encode()
+    count = text[len(_ACK) : -1] if flow and text.startswith(_ACK) and text[-1] == "}" else ""
+    if count.isascii() and count.isdecimal():
+        return Ack(int(count))  # as our page writes it, one for each piece of output
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
