@@ -192,12 +192,19 @@ async def test_what_cannot_be_reached_is_exit_code_1(tmp_path: Path) -> None:
         assert 'start a node with "skywire visor", or give a key of your own' in done.err
 
 
+async def test_the_network_to_go_over_is_the_local_nodes_business(tmp_path: Path) -> None:
+    async with local_node(tmp_path) as (path, _):  # it is on dmsg only
+        where = ["exec", "--socket", path, str(REMOTE), "--scheme"]
+        assert await pty(*where, "dmsg", "--", "echo", "there") == Done(0, "there\n", "")
+        assert (await pty(*where, "skynet", "--", "true")).code == 1
+
+
 async def test_bad_values_are_told_before_anything_is_dialled(tmp_path: Path) -> None:
     path = str(tmp_path / "none")
     for arguments, text in (
         (["exec", "zz", "--", "true"], "invalid public key"),
         (["exec", str(REMOTE)], "Missing argument"),
-        (["start", str(REMOTE), "--scheme", "skynet"], "over dmsg only"),
+        (["start", str(REMOTE), "--scheme", "skynet", "--sk", "1" * 64], "there is dmsg only"),
         (["start", str(REMOTE), "--socket", path, "--sk", "1" * 64], "choose one way"),
         (["start", str(REMOTE), "--port", "0"], "not in the range"),
     ):

@@ -118,7 +118,11 @@ async def test_a_proxy_whose_target_cannot_be_reached_closes_without_an_answer()
 
 
 def test_the_query_of_a_proxy_request() -> None:
-    assert parse_query({"pk": str(OWNER), "port": "22"}) == (OWNER, 22)
+    assert parse_query({"pk": str(OWNER), "port": "22"}) == (OWNER, 22, "")
+    scheme = {"pk": str(OWNER), "port": "22", "scheme": "skynet"}
+    assert parse_query(scheme) == (OWNER, 22, "skynet")
+    with pytest.raises(InvalidValue, match="unknown scheme"):
+        parse_query(scheme | {"scheme": "x"})
     for pk in ("", "zz", str(NULL_KEY)[:-2], "02" + "ff" * 32):
         with pytest.raises(InvalidValue, match=r"^invalid query value 'pk': "):
             parse_query({"pk": pk, "port": "22"})

@@ -61,6 +61,7 @@ class Way(NamedTuple):
     socket: str
     identity: Identity
     host: str = ""
+    scheme: str = ""  # of the local node's dial
 
 
 def socket_option(function: _Function) -> _Function:
@@ -161,16 +162,18 @@ def _way(
         if direct.key != remote:
             raise InvalidValue(f"--via names {direct.key}, which is another node than {remote}")
         return Way("", identity, direct.host)
-    if scheme == "skynet":
-        raise InvalidValue("--scheme skynet: this version reaches other nodes over dmsg only")
     given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
     own = [name for name in ("sk", "dmsg_disc") if context.get_parameter_source(name) in given]
     if own and socket:
         raise InvalidValue("--socket goes with neither --sk nor --dmsg-disc: choose one way")
+    if own and scheme == "skynet":
+        raise InvalidValue(
+            "--scheme skynet needs a node: with a key of your own there is dmsg only"
+        )
     if own:
         return Way("", identity)
     try:
-        return Way(find_socket(socket), identity)
+        return Way(find_socket(socket), identity, scheme=scheme or "")
     except NotFound as error:
         raise NotFound(f"{error}, or give a key of your own with --sk") from error
 
@@ -185,7 +188,7 @@ async def _reached(way: Way, remote: PubKey, port: int) -> "AsyncIterator[Stream
     telling = progress(lambda: f"connecting to {remote}:{port} …")
     if way.socket:
         async with telling:
-            uri = PTY_URI if remote.is_null else proxy_uri(remote, port)
+            uri = PTY_URI if remote.is_null else proxy_uri(remote, port, way.scheme)
             stream: Stream = await dial_control(way.socket, uri)
         yield stream
         return
