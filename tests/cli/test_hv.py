@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,11 +271,15 @@ def test_a_hypervisor_of_2024_tells_keys_alone(words: list[str]) -> None:
     assert str(NEAR) in hv(answers, *words)
 
 
-def test_keys_and_the_pages() -> None:
+def test_keys_and_the_pages(tmp_path: Path) -> None:
     keys: list[PubKey] = [NEAR, FAR]
     overview = Overview(local_pk=OWN, hypervisors=keys, connected_hypervisor=[FAR])
     assert hv({ops_info.overview: overview}, "cpk") == f"{NEAR}\n{FAR}\n"
     assert hv({ops_info.overview: overview}, "pk") == f"{FAR}\n"
+    file = tmp_path / "config.json"
+    secret = deterministic_key_pair(b"own")[1].hex()
+    file.write_text(json.dumps({"sk": secret, "hypervisors": [str(FAR)]}))
+    assert hv({}, "cpk", "-i", str(file)) == f"{FAR}\n"
     answers = {ops_info.summary: Summary(overview=overview), ops_info.ports: {}}
     assert "Hypervisor here  no" in hv(answers, "status")
     answers[ops_info.ports] = {"hypervisor": PortDetail("8000", "TCP")}

@@ -1,5 +1,6 @@
 """The visor and its hypervisors: `skywire cli visor hv`. Source: cli.md §A2, hypervisor.md §8."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -28,12 +29,24 @@ def pk(node: NodeAddress, as_json: bool) -> None:
     _show_keys(_overview(node).connected_hypervisor, as_json=as_json)
 
 
-@click.command(epilog="Example: skywire cli visor hv cpk")
+@click.command(epilog="Examples: skywire cli visor hv cpk, skywire cli visor hv cpk -i FILE")
+@click.option(
+    "-i", "--input", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Read this config file, and ask no visor.",
+)  # fmt: skip
+@click.option("-p", "--pkg", is_flag=True, help="The same with that of the installed package.")
 @node_options
 @output.json_option(shape=[str])
-def cpk(node: NodeAddress, as_json: bool) -> None:
+def cpk(node: NodeAddress, file: Path | None, pkg: bool, as_json: bool) -> None:
     """List the hypervisors in the visor's config."""
-    _show_keys(_overview(node).hypervisors, as_json=as_json)
+    if file is None and not pkg:
+        _show_keys(_overview(node).hypervisors, as_json=as_json)
+        return
+    from skywire.cli.config_file import default_file
+    from skywire.config.load import ConfigFile
+
+    found = ConfigFile.load(file or default_file(pkg=pkg)).config.hypervisors
+    _show_keys(found, as_json=as_json)
 
 
 def _show_keys(found: list[PubKey], *, as_json: bool) -> None:
