@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -118,24 +119,31 @@ async def test_files_over_http(tmp_path: Path) -> None:
         assert (await got("head", f"{facts['url']}../x"))[0] == 1
 
 
-async def test_a_pipe_over_tcp() -> None:
-    listening = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "skywire", "cli", "util", "nc", "-l", "127.0.0.1:0",
+@asynccontextmanager
+async def nc(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "skywire", "cli", "util", "nc", *words,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert listening.stderr is not None
-    async with asyncio.timeout(20):
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_pipe_over_tcp() -> None:
+    async with asyncio.timeout(20), nc("-l", "127.0.0.1:0") as listening:
+        assert listening.stderr is not None
         line = (await listening.stderr.readline()).decode()
         port = line.strip().rpartition(":")[2]
-        calling = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "skywire", "cli", "util", "nc", f"127.0.0.1:{port}",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        there, back = await asyncio.gather(
-            listening.communicate(b"from the listener"), calling.communicate(b"from the caller")
-        )
-    assert (there[0], back[0]) == (b"from the caller", b"from the listener")
-    assert (listening.returncode, calling.returncode) == (0, 0)
+        async with nc(f"127.0.0.1:{port}") as calling:
+            there, back = await asyncio.gather(
+                listening.communicate(b"from the listener"),
+                calling.communicate(b"from the caller"),
+            )
+            assert (there[0], back[0]) == (b"from the caller", b"from the listener")
+            assert (listening.returncode, calling.returncode) == (0, 0)
