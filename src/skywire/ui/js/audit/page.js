@@ -55,8 +55,8 @@ export default function AuditPage({ query }) {
       <h1>Audit</h1>
       <span class="heading-count" role="status">${entries === null ? "" : `${entries.length}${more ? " newest" : ""} ${entries.length === 1 ? "change" : "changes"}`}</span>
       <span class="spacer"></span>
-      <a class="button" href=${file("csv")} download><${Icon} name="down" />CSV</a>
-      <a class="button" href=${file("json")} download><${Icon} name="down" />JSON</a>
+      <a class="button" href=${file("csv")} download><${Icon} name="download" />CSV</a>
+      <a class="button" href=${file("json")} download><${Icon} name="download" />JSON</a>
     </div>
     <p class="lead">Every change that went through this hypervisor. Passwords and other secrets are not written down.</p>
     <div class="toolbar">

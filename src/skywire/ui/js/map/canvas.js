@@ -5,7 +5,7 @@ import { useTheme } from "../app/theme_switch.js";
 import { html, useEffect, useLayoutEffect, useRef } from "../app/view.js";
 import { recall, remember } from "../storage.js";
 import { Layout } from "./layout.js";
-import { coloursOf, paint, radiusOf } from "./paint.js";
+import { coloursOf, paint, project, radiusOf } from "./paint.js";
 
 const KEPT = "skywire.map"; // where places were
 const MAX_KEPT = 4_096;
@@ -13,6 +13,7 @@ const FIRST_RUN = 160; // ms of layout before the first picture
 const SLICE = 9; // ms of it in each frame
 const MIN_SCALE = 0.05;
 const MAX_SCALE = 4;
+const MAX_STRETCH = 1.7; // that the picture is wider than the layout, on a wide screen
 const FIT_SCALE = 1.8; // at most, when all is to be seen
 const MARGIN = 56; // pixels around all
 const NEAR = 12; // pixels from a place that still mean it
@@ -83,7 +84,7 @@ export function MapCanvas({ graph, chosen, onChoose, onOpen, describedBy }) {
 
 /** What is on the canvas, and what one does with it. */
 class Picture {
-  #view = { x: 0, y: 0, scale: 1 };
+  #view = { x: 0, y: 0, scale: 1, stretch: 0 };
   /** @type {import("./graph.js").Graph} */
   #graph = { places: [], links: [], at: new Map(), linksOf: new Map() };
   #layout = new Layout(keptPoints());
@@ -180,7 +181,7 @@ class Picture {
   /** @param {number} x @param {number} y pixels */
   move(x, y) {
     this.#fitting = false;
-    this.#view.x -= x / this.#view.scale;
+    this.#view.x -= x / this.#view.scale / this.#view.stretch;
     this.#view.y -= y / this.#view.scale;
     this.#draw();
   }
@@ -214,9 +215,10 @@ class Picture {
       top = Math.min(top, y);
       bottom = Math.max(bottom, y);
     }
-    const wide = (this.#width - 2 * MARGIN) / Math.max(1, right - left);
+    const { stretch } = this.#view;
+    const wide = (this.#width - 2 * MARGIN) / Math.max(1, (right - left) * stretch);
     const high = (this.#height - 2 * MARGIN) / Math.max(1, bottom - top);
-    this.#view = { x: (left + right) / 2, y: (top + bottom) / 2, scale: Math.max(MIN_SCALE, Math.min(FIT_SCALE, wide, high)) };
+    this.#view = { stretch, x: (left + right) / 2, y: (top + bottom) / 2, scale: Math.max(MIN_SCALE, Math.min(FIT_SCALE, wide, high)) };
   }
 
   /** @param {string} key */
@@ -235,7 +237,8 @@ class Picture {
     if (width === this.#width && height === this.#height) return;
     this.#width = width;
     this.#height = height;
-    if (width > 0 && height > 0) this.#layout.aspect = width / height;
+    const first = this.#view.stretch === 0;
+    if (first && height > 0) this.#view.stretch = Math.max(0.8, Math.min(MAX_STRETCH, Math.sqrt(width / height)));
     this.#draw();
   }
 
@@ -254,6 +257,7 @@ class Picture {
         view: this.#view,
         graph: this.#graph,
         points: this.#layout.points,
+        single: this.#layout.single,
         colours: this.colours,
         chosen: this.#chosen,
         hovered: this.#hovered,
@@ -272,14 +276,13 @@ class Picture {
 
   /** @param {{x: number, y: number}} point @returns {{x: number, y: number}} pixels */
   #project(point) {
-    const { x, y, scale } = this.#view;
-    return { x: (point.x - x) * scale + this.#width / 2, y: (point.y - y) * scale + this.#height / 2 };
+    return project(point, this.#view, this.#width, this.#height);
   }
 
   /** @param {{x: number, y: number}} at pixels */
   #unproject(at) {
-    const { x, y, scale } = this.#view;
-    return { x: (at.x - this.#width / 2) / scale + x, y: (at.y - this.#height / 2) / scale + y };
+    const { x, y, scale, stretch } = this.#view;
+    return { x: (at.x - this.#width / 2) / scale / stretch + x, y: (at.y - this.#height / 2) / scale + y };
   }
 
   /** @param {{x: number, y: number}} at @param {number} near @returns {string} key of a place, or "" */

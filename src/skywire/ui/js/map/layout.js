@@ -24,8 +24,8 @@ const COLUMN_GAP = 120;
 export class Layout {
   /** @type {Map<string, Point>} */
   points = new Map();
-  /** Width of the picture by its height. */
-  aspect = 1;
+  /** @type {Point | null} upper left of the places without links; null: there are none */
+  single = null;
   #heat = 0;
   /** @type {string[]} */
   #linked = [];
@@ -143,7 +143,6 @@ export class Layout {
     const dx = new Float64Array(count);
     const dy = new Float64Array(count);
     push(points, dx, dy);
-    const stretch = Math.max(0.5, Math.min(2.2, this.aspect));
     const gravity = count < 60 ? 2.5 * GRAVITY : GRAVITY;
     for (const { from, to } of this.#edges) {
       const a = /** @type {number} */ (index.get(from));
@@ -163,8 +162,8 @@ export class Layout {
       const key = keys[at];
       if (this.#held.has(key)) continue;
       const point = points[at];
-      const x = dx[at] - point.x * gravity / stretch;
-      const y = dy[at] - point.y * gravity * stretch;
+      const x = dx[at] - point.x * gravity;
+      const y = dy[at] - point.y * gravity;
       const length = Math.hypot(x, y) || 1;
       const freedom = this.#settled.has(key) ? KEPT : 1;
       const step = Math.min(length, MAX_STEP) * this.#heat * freedom;
@@ -176,16 +175,23 @@ export class Layout {
 
   /** In rows below the others. */
   #arrangeSingle() {
+    this.single = null;
     if (this.#single.length === 0) return;
-    const columns = Math.max(4, Math.ceil(Math.sqrt(this.#single.length * 1.8)));
-    let bottom = Number.NEGATIVE_INFINITY;
-    for (const key of this.#linked) bottom = Math.max(bottom, this.points.get(key)?.y ?? 0);
+    let [left, right, bottom] = [Infinity, -Infinity, -Infinity];
+    for (const key of this.#linked) {
+      const { x, y } = /** @type {Point} */ (this.points.get(key));
+      [left, right, bottom] = [Math.min(left, x), Math.max(right, x), Math.max(bottom, y)];
+    }
+    const fitting = this.#linked.length === 0 ? 0 : Math.floor((right - left) / COLUMN_GAP) + 1;
+    const columns = Math.max(4, fitting, Math.ceil(Math.sqrt(this.#single.length)));
+    const middle = this.#linked.length === 0 ? 0 : (left + right) / 2;
     const top = this.#linked.length === 0 ? 0 : bottom + 1.6 * ROW_GAP;
     const width = Math.min(columns, this.#single.length);
+    this.single = { x: middle - ((width - 1) / 2) * COLUMN_GAP, y: top };
     for (const [at, key] of this.#single.entries()) {
       if (this.#held.has(key)) continue;
       this.points.set(key, {
-        x: ((at % columns) - (width - 1) / 2) * COLUMN_GAP,
+        x: this.single.x + (at % columns) * COLUMN_GAP,
         y: top + Math.floor(at / columns) * ROW_GAP,
       });
     }

@@ -8,7 +8,8 @@ import { roundTrip } from "../format.js";
  * @typedef {import("./graph.js").Place} Place
  * @typedef {import("./graph.js").Link} Link
  * @typedef {{x: number, y: number}} Point
- * @typedef {{x: number, y: number, scale: number}} View what is in the middle, and pixels by unit
+ * @typedef {{x: number, y: number, scale: number, stretch: number}} View what is in the middle,
+ *   pixels by unit of the layout, and how much more of them sideways
  * @typedef {Record<string, string>} Colours by the names of base.css
  */
 
@@ -42,6 +43,20 @@ export function coloursOf(element) {
 }
 
 /**
+ * @param {Point} point of the layout
+ * @param {View} view
+ * @param {number} width
+ * @param {number} height
+ * @returns {Point} pixels in the picture
+ */
+export function project(point, view, width, height) {
+  return {
+    x: (point.x - view.x) * view.scale * view.stretch + width / 2,
+    y: (point.y - view.y) * view.scale + height / 2,
+  };
+}
+
+/**
  * @param {Place} place
  * @returns {number} pixels from its middle to its edge
  */
@@ -54,22 +69,18 @@ export function radiusOf({ kind, own, hypervisor }) {
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {{
- *   width: number, height: number, view: View, graph: Graph, points: ReadonlyMap<string, Point>,
+ *   width: number, height: number, view: View, graph: Graph, points: ReadonlyMap<string, Point>, single: Point | null,
  *   colours: Colours, chosen: string, hovered: string, font: string,
  * }} scene
  */
 export function paint(context, scene) {
   const { width, height, view, graph, points, colours, chosen, hovered } = scene;
   context.clearRect(0, 0, width, height);
-  const project = (/** @type {Point} */ point) => ({
-    x: (point.x - view.x) * view.scale + width / 2,
-    y: (point.y - view.y) * view.scale + height / 2,
-  });
   /** @type {Map<string, Point>} */
   const seen = new Map();
   for (const { key } of graph.places) {
     const point = points.get(key);
-    if (point !== undefined) seen.set(key, project(point));
+    if (point !== undefined) seen.set(key, project(point, view, width, height));
   }
   const marked = hovered || chosen;
   const near = new Set(marked === "" ? [] : (graph.linksOf.get(marked) ?? []).flatMap(({ from, to }) => [from, to]));
@@ -90,6 +101,14 @@ export function paint(context, scene) {
     paintPlace(context, place, at, colours, sizeAt(view), place.key === chosen);
   }
   context.globalAlpha = 1;
+  if (scene.single !== null && graph.links.length > 0) {
+    const { x, y } = project(scene.single, view, width, height);
+    context.font = `12px ${scene.font}`;
+    context.textAlign = "left";
+    context.textBaseline = "bottom";
+    context.fillStyle = colours.muted;
+    context.fillText("without transports", x - 8, y - 16 * sizeAt(view));
+  }
   context.font = `12px ${scene.font}`;
   context.textAlign = "center";
   context.textBaseline = "top";
@@ -156,11 +175,13 @@ function paintLinks(context, { graph, colours, view }, seen, marked) {
     else found.path.quadraticCurveTo(x, y, to.x, to.y);
     if (on && link.latency !== null && length > 60) middles.push({ latency: link.latency, from, to, x, y });
   }
+  const crowd = Math.max(0.35, Math.min(1, 12 / Math.sqrt(graph.links.length))); // many lines are thin ones
   for (const { link, path, on } of looks.values()) {
     const session = link.type === "session";
     context.setLineDash(DASHES[link.type] ?? [1, 3]);
-    context.globalAlpha = !on ? 0.1 : session ? 0.5 : link.up ? 0.85 : 0.35;
-    context.lineWidth = marked !== "" && on ? 2.2 : session ? 1 : 1.5;
+    const light = session ? 0.5 : link.up ? 0.85 : 0.35;
+    context.globalAlpha = !on ? 0.1 * crowd : marked === "" ? light * crowd : light;
+    context.lineWidth = marked !== "" && on ? 2.2 : session || crowd < 0.7 ? 1 : 1.5;
     context.strokeStyle = colours[LEVEL_COLOURS[levelOf(link.latency)]];
     context.stroke(path);
   }

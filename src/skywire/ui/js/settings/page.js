@@ -92,7 +92,7 @@ function About() {
       <dt>dmsg</dt>
       <dd>
         ${data === null ? UNKNOWN : html`<${State} mark=${data.dmsg_connected === true ? "good" : "bad"} word=${data.dmsg_connected === true ? "connected" : "not connected"} />`}
-        ${sessions === null ? null : html` <span class="muted">to ${sessions === 1 ? "1 server" : `${sessions} servers`}</span>`}
+        ${sessions === null || sessions === 0 ? null : html` <span class="muted">to ${sessions === 1 ? "1 server" : `${sessions} servers`}</span>`}
       </dd>
       <dt>Nodes</dt>
       <dd>${nodes.length} known, ${nodes.filter((node) => node.online).length} online</dd>

@@ -114,6 +114,7 @@ function Client({ node, query }) {
           <dt>Data age</dt>
           <dd><${Ago} at=${at} /></dd>
         </dl>
+        ${server === "" && node.online && !up ? html`<p class="hint">Choose a server from the list to start it.</p>` : null}
         <div class="actions">
           <button type="button" disabled=${!node.online} onClick=${() => setSettings(true)}>Settings…</button>
           ${up
