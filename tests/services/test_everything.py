@@ -97,7 +97,7 @@ async def test_the_map_has_what_the_uptime_tracker_knows() -> None:
             "127.0.0.1": {"count": 1, "public_keys": [str(ALICE)]}
         }
         async with asyncio.timeout(5):  # it may have been read a moment ago
-            while not json.loads(await get(f"{urls[UT]}/uptimes")):
+            while not json.loads(await get(f"{urls[UT]}/uptimes")):  # noqa: ASYNC110 - a service's
                 await asyncio.sleep(0.5)
         assert json.loads(await get(f"{urls[CONF]}/"))["uptime_tracker"] == urls[UT]
 

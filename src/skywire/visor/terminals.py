@@ -33,7 +33,9 @@ class Terminals:
         admitted: Iterable[PubKey],
         secret: SecKey,
     ) -> None:
-        """`secret` is the visor's; `admitted` are keys besides the whitelist of the config: our own, our hypervisors'."""
+        """`secret` is the visor's. `admitted` are keys besides the whitelist of the config: our
+        own, our hypervisors'.
+        """
         self._config = config
         self._secret = secret
         self._dmsg = dmsg
