@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from skywire.hypervisor.csrf import HEADER
 from skywire.hypervisor.sessions import COOKIE, Attempts
 from tests.hypervisor.harness import ACCOUNT, PASSWORD, hypervisor, log_in
 
@@ -199,3 +200,20 @@ async def test_an_unreadable_account_file_is_told(tmp_path: Path) -> None:
         status, text = await error(await client.post("/api/login", json=ACCOUNT))
         assert status == 503
         assert "users.db" in text
+
+
+async def test_sessions_elsewhere_end_and_this_one_stays(tmp_path: Path) -> None:
+    async with hypervisor(tmp_path) as (client, _, context):
+        await log_in(client)
+        elsewhere = [context.sessions.create("admin")[0] for _ in range(2)]
+        of_another = context.sessions.create("somebody")[0]
+        assert (await client.post("/api/logout-others")).status == 403
+        token = {HEADER: context.csrf.issue()} if context.csrf is not None else {}
+        response = await client.post("/api/logout-others", headers=token)
+        assert (response.status, await response.json()) == (200, {"ended": 2})
+        assert [context.sessions.find(token) for token in elsewhere] == [None, None]
+        assert context.sessions.find(of_another) is not None
+        assert (await (await client.get("/api/user")).json())["other_sessions"] is None
+        client.session.cookie_jar.clear()
+        response = await client.post("/api/logout-others", headers=token)
+        assert await error(response) == (401, NO_SESSION)
