@@ -211,7 +211,7 @@ async def test_a_visor_that_is_always_slow_is_online(visors: Visors) -> None:
     registry = hypervisor_visors(wait=0.1, poll=0.01)
     known = registry._known.admit(A)
     assert known is not None
-    connection = registry._connection(A, Slow(cast(Visor, FakeVisor(A))))
+    connection = registry._connection(A, Slow(cast(Visor, FakeVisor(A))), registry._pause)
     known.connection = connection
     connection.start(None)
     await eventually(lambda: known.row)  # a late answer counts
