@@ -93,7 +93,10 @@ class Visors:
         known.connection.start(self._dial_control)
         self._known.touch(known, state=True)
 
-    def _connection(self, pk: PubKey, visor: VisorClient, pause: Callable[[], float]) -> Connection:
+    def _connection(
+        self, pk: PubKey, visor: VisorClient, pause: Callable[[], float] | None = None
+    ) -> Connection:
+        pause = pause or self._pause
         return Connection(pk, visor, self._store, self._changed, self._timing, pause)
 
     def _pause(self) -> float:
@@ -145,7 +148,7 @@ class Visors:
             stream.abort()
             return
         async with RpcClient(stream, MAX_MESSAGE) as rpc:
-            connection = self._connection(pk, RemoteVisor(rpc), self._pause)
+            connection = self._connection(pk, RemoteVisor(rpc))
             older, known.connection = known.connection, connection
             known.offline_since = None
             known.last_seen = datetime.now(UTC)
