@@ -41,6 +41,7 @@ from tests.visor.network import SOON, Net, Node, network
 
 OWN, OTHER, SERVER = (deterministic_key_pair(name)[0] for name in (b"a", b"b", b"c"))
 ID = UUID(int=7)
+FIXED = ("COLUMNS", "LINES", "TERM")  # pytest-xdist sets the first: a size that never changes
 
 
 async def run(*words: str) -> Result:
@@ -190,7 +191,7 @@ async def in_a_terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=os.environ | {"TERM": "xterm-256color"},
+        env={"TERM": "xterm-256color"} | {k: v for k, v in os.environ.items() if k not in FIXED},
         start_new_session=True,
     )
     os.close(theirs)
