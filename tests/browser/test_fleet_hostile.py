@@ -31,7 +31,7 @@ EVIL = (
 FOREIGN = "() => document.querySelectorAll('img, script:not([src]), iframe, [onerror]').length"
 
 
-def poison(value: Any) -> None:
+def poison(value: Any, text: str = EVIL) -> None:
     """Every text below `value`, a struct of ours, becomes a hostile one."""
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return
@@ -39,14 +39,14 @@ def poison(value: Any) -> None:
     for one in dataclasses.fields(value):
         now = getattr(value, one.name)
         if isinstance(now, str):
-            setattr(value, one.name, EVIL)
+            setattr(value, one.name, text)
         elif isinstance(now, list):
             if _holds_text(hints[one.name]):
-                setattr(value, one.name, [EVIL])
+                setattr(value, one.name, [text])
             for each in now:
-                poison(each)
+                poison(each, text)
         else:
-            poison(now)
+            poison(now, text)
 
 
 def _holds_text(hint: Any) -> bool:
@@ -171,4 +171,32 @@ async def test_an_error_of_a_visor_is_shown_as_text(browser: Browser, tmp_path: 
         await dialog.get_by_role("button", name="Add", exact=True).click()
         await expect(dialog.get_by_role("alert")).to_contain_text("<img src=x")
         await harmless(tab, "dialog")
+        tab.complaints[:] = [one for one in tab.complaints if "status of 50" not in one]
+
+
+@pytest.mark.parametrize("word", ["constructor", "__proto__"])
+async def test_words_of_javascript_are_words(browser: Browser, tmp_path: Path, word: str) -> None:
+    """What a table of names has not is not found in what every object has."""
+    own, visor = Played("own", pk=OWN), Played("hostile")
+    link = visor.link(key("far"), 12.0)
+    poison(visor.summary, word)
+    link.type = link.label = word
+    visor.play(ops_state.part_states, [PartState(word, word, 1.0, word, {word: word})])
+    own.play(ops_services.service_health, [ServiceHealth(word, word, word, word, "", 1.0, word)])
+    async with FleetSite(tmp_path, [visor], own=own) as site, opened(browser, site.url) as tab:
+        page = tab.page
+        await expect(page.locator("#rows .name")).to_have_count(2)
+        for address in (
+            "#/map?view=list",
+            "#/map",
+            "#/services?nodes=all",
+            f"#/?state={word}&sort={word}&group={word}",
+            *(f"#/node/{visor.pk}{name}?only={word}" for name in ("", "/health", "/apps")),
+            f"#/node/{visor.pk}/transports",
+        ):
+            await page.evaluate("(address) => { location.hash = address; }", address)
+            await page.locator("h1").first.wait_for()
+            await expect(page.get_by_text("Loading…")).to_have_count(0)
+            await expect(page.get_by_text("went wrong")).to_have_count(0)
+        await expect(page.get_by_text(word).first).to_be_visible()
         tab.complaints[:] = [one for one in tab.complaints if "status of 50" not in one]

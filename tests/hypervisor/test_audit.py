@@ -66,7 +66,7 @@ async def test_refusals_before_the_change_are_not_written_down(tmp_path: Path) -
 async def test_a_terminal_that_is_opened_is_written_down(tmp_path: Path) -> None:
     async with hypervisor(tmp_path, auth=False) as (client, _, _):
         await client.get(f"/pty/{OWN}")  # the page alone
-        async with client.ws_connect(f"/pty/{OWN}?scheme=dmsg&commands=uptime"):
+        async with client.ws_connect(f"/pty/{OWN}?scheme=dmsg&commands=uptime&flow=1"):
             (opened,) = await entries(client)
         assert (opened["action"], opened["visor"]) == ("open terminal", str(OWN))
         assert opened["details"] == {"scheme": "dmsg", "commands": "uptime"}

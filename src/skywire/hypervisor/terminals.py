@@ -49,7 +49,8 @@ async def terminal(request: web.Request) -> web.StreamResponse:
     pk = visor_key(request)
     await context.visors.check_known(pk)
     if "Upgrade" in request.headers:
-        audit.record(request, "open terminal", str(pk), dict(request.query))
+        asked = {name: value for name, value in request.query.items() if name != "flow"}
+        audit.record(request, "open terminal", str(pk), asked)
     login = request.get(SESSION)
     return await context.terminals.handle(
         request,

@@ -3,6 +3,17 @@
 export const UNKNOWN = "–";
 
 /**
+ * Names with what they mean. What is asked for may be any text of a node, so nothing is found in it
+ * but what was put there: not even "constructor".
+ * @template T
+ * @param {Record<string, T>} entries
+ * @returns {Readonly<Record<string, T>>}
+ */
+export function table(entries) {
+  return Object.freeze(Object.assign(Object.create(null), entries));
+}
+
+/**
  * @param {number | null | undefined} seconds
  * @returns {string} "42 s", "3 min", "5 h 12 min", "9 d 4 h"
  */

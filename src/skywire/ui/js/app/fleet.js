@@ -127,6 +127,10 @@ function add(nodes, summary, now, via) {
  * @param {Partial<FleetState>} more
  */
 function show(nodes, more) {
+  for (const { key } of more.sections ?? fleet.state.sections) {
+    const node = nodes.get(key);
+    if (node !== undefined && !node.hypervisor) nodes.set(key, { ...node, hypervisor: true });
+  }
   fleet.set({ ...more, nodes, list: [...nodes.values()].sort(order) });
 }
 

@@ -4,6 +4,7 @@
  * @typedef {object} PageEntry
  * @property {string} path after the "#"; ":name" is a parameter, ":name?" one that may be missing
  * @property {string} [nav] its word in the navigation; none: it is not in there
+ * @property {string} [within] the path of the page whose word stands for it in the navigation
  * @property {string} [feature] a word of `GET /api/session`'s features without which it is hidden
  * @property {string[]} [css] files under ui/css that it needs besides base.css and app.css
  * @property {() => Promise<{default: (props: PageProps) => any}>} load
@@ -25,6 +26,7 @@ export const PAGES = [
   },
   {
     path: "/node/:key/:tab?",
+    within: "/",
     css: ["nodes.css", "data.css", "node.css", "node_tabs.css"],
     load: () => import("../node/page.js"),
   },

@@ -92,7 +92,7 @@ function Navigation() {
   return html`<nav class="sections" aria-label="Sections" ref=${place}>
     ${shown.map(
       (page) =>
-        html`<a key=${page.path} href=${`#${page.path.split("/:")[0] || "/"}`} aria-current=${page === entry ? "page" : undefined}>${page.nav}</a>`,
+        html`<a key=${page.path} href=${`#${page.path.split("/:")[0] || "/"}`} aria-current=${page === entry ? "page" : page.path === entry?.within ? "true" : undefined}>${page.nav}</a>`,
     )}
   </nav>`;
 }

@@ -3,7 +3,7 @@
 import { Ago, State } from "../app/components.js";
 import { html } from "../app/view.js";
 import { UNKNOWN, roundTrip, shortKey } from "../format.js";
-import { bytes } from "../node/format.js";
+import { bytes, originOf } from "../node/format.js";
 import { levelOf } from "./graph.js";
 
 /**
@@ -60,7 +60,7 @@ export function columnsFor(graph) {
       value: (link) => (link.up ? "up" : "last known"),
       cell: (link) => html`<${State} mark=${link.up ? "good" : "off"} word=${link.up ? "up" : "last known"} why=${link.up ? "" : "The nodes that told of it are offline."} />`,
     },
-    { id: "label", word: "Label", value: (link) => link.label || null, cell: (link) => html`<span class="clip" title=${link.label}>${link.label || UNKNOWN}</span>` },
+    { id: "opened", word: "Opened", value: (link) => link.label || null, cell: (link) => html`<span class="clip" title=${link.label}>${originOf(link.label) || UNKNOWN}</span>` },
     { id: "age", word: "Data age", kind: "number", value: (link) => -link.seenAt, cell: (link) => html`<${Ago} at=${link.seenAt} />` },
   ];
 }

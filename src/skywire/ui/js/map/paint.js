@@ -1,7 +1,7 @@
 // Draws the map on a canvas.
 
 import { levelOf } from "./graph.js";
-import { roundTrip } from "../format.js";
+import { roundTrip, table } from "../format.js";
 
 /**
  * @typedef {import("./graph.js").Graph} Graph
@@ -19,7 +19,7 @@ const MAX_NAME = 22; // characters
 const ALL_LATENCIES = 40; // links up to which each shows its latency
 
 /** @type {Record<string, number[]>} strokes and gaps by type of a link */
-export const DASHES = Object.freeze({ stcpr: [], stcp: [], sudph: [9, 5], dmsg: [2, 4], session: [2, 5] });
+export const DASHES = table({ stcpr: [], stcp: [], sudph: [9, 5], dmsg: [2, 4], session: [2, 5] });
 /** @type {Record<string, string>} */
 export const LEVEL_COLOURS = Object.freeze({ quick: "good", fair: "wait", slow: "bad", unknown: "muted" });
 

@@ -5,6 +5,7 @@ import { Command, Field } from "../app/components.js";
 import { command, quoted } from "../app/commands.js";
 import { ActionDialog } from "../app/dialogs.js";
 import { html, useState } from "../app/view.js";
+import { table } from "../format.js";
 import { report } from "./parts.js";
 
 /** @typedef {import("./apps.js").App} App */
@@ -75,13 +76,13 @@ const SETTINGS = {
 };
 
 /** @type {Record<string, string[]>} */
-const OF_KIND = {
+const OF_KIND = table({
   skychat: ["address"],
   skysocks: ["whitelist", "passcode"],
   "skysocks-client": ["server"],
   "vpn-server": ["whitelist", "passcode", "secure", "netifc"],
   "vpn-client": ["server", "passcode", "killswitch", "dns"],
-};
+});
 
 /**
  * @param {string} name

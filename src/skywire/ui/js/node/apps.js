@@ -8,7 +8,7 @@ import { Dialog, Menu } from "../app/dialogs.js";
 import { list, number, text } from "../app/node.js";
 import { go, setQuery } from "../app/router.js";
 import { html, useMemo, useState } from "../app/view.js";
-import { duration } from "../format.js";
+import { duration, table } from "../format.js";
 import { act, useAnswer } from "./answer.js";
 import { AppSettings, kindOf } from "./app_settings.js";
 import { bytes } from "./format.js";
@@ -43,12 +43,12 @@ const STATES = [
 ];
 
 /** @type {Record<string, (app: App) => boolean>} */
-const FILTERS = {
+const FILTERS = table({
   all: () => true,
   running: (app) => isUp(app),
   stopped: (app) => !isUp(app),
   own: (app) => !OFFICIAL.has(app.kind),
-};
+});
 const WORDS = Object.freeze({ all: "All", running: "Running", stopped: "Stopped", own: "Not of Skywire" });
 
 /** @param {App} app */

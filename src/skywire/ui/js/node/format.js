@@ -1,4 +1,17 @@
-// Bytes and lengths of time for people.
+// Bytes, lengths of time and words of nodes for people.
+
+const ORIGINS = new Map([
+  ["user", "by hand"],
+  ["skycoin", "for setup"],
+]);
+
+/**
+ * Who wanted a transport.
+ * @param {string} label what the node calls it
+ */
+export function originOf(label) {
+  return ORIGINS.get(label) ?? label;
+}
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 

@@ -5,7 +5,7 @@ import { command } from "../app/commands.js";
 import { DataTable } from "../app/data_table.js";
 import { list, number, text } from "../app/node.js";
 import { html } from "../app/view.js";
-import { roundTrip, shortKey } from "../format.js";
+import { roundTrip, shortKey, table } from "../format.js";
 import { isAbsent, useAnswer } from "./answer.js";
 import { Aged, Fact, Facts, Panel, Peer, Same, Trouble, sentence } from "./parts.js";
 
@@ -14,7 +14,7 @@ import { Aged, Fact, Facts, Panel, Peer, Same, Trouble, sentence } from "./parts
 const EVERY = 5_000; // ms
 
 /** @type {Record<string, "good" | "wait" | "bad" | "off">} */
-const MARKS = {
+const MARKS = table({
   healthy: "good",
   running: "good",
   connecting: "wait",
@@ -23,7 +23,7 @@ const MARKS = {
   unhealthy: "bad",
   failed: "bad",
   off: "off",
-};
+});
 
 /** What the four words of a node's health are about. */
 const WORDS = Object.freeze({

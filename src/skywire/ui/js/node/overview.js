@@ -42,7 +42,7 @@ function Identity({ node }) {
       <${Fact} word="Host name" why="This version does not tell it.">${node.hostname}<//>
       <${Fact} word="Version">${node.version}${details === "" ? null : html` <span class="why">${details}</span>`}<//>
       <${Fact} word="Build type">${node.build}<//>
-      <${Fact} word="Config version" why="This version does not tell it.">${real(summary?.config_version)}<//>
+      <${Fact} word="Config version" why="Its configuration or its version does not tell it.">${real(summary?.config_version)}<//>
       <${Fact} word="Up for" why=${node.online ? "" : "It is offline."}>
         ${node.online && node.uptime !== null ? html`<${Growing} seconds=${node.uptime} at=${node.seenAt} />` : ""}
       <//>

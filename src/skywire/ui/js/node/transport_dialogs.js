@@ -11,15 +11,13 @@ import { useStore } from "../app/store.js";
 import { html, useState } from "../app/view.js";
 import { roundTrip, shortKey } from "../format.js";
 import { useAnswer } from "./answer.js";
-import { bytes } from "./format.js";
+import { bytes, originOf } from "./format.js";
 import { Aged, Fact, Facts, Peer, report } from "./parts.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
 /** @typedef {import("./transports.js").Transport} Transport */
 
 const KEY = /^[0-9a-f]{66}$/;
-/** @type {Record<string, string>} who wanted a transport, by what the node calls it */
-export const ORIGINS = { user: "by hand", skycoin: "for setup", automatic: "automatic" };
 const ABOUT = Object.freeze({
   stcpr: "TCP, straight to its public address",
   sudph: "UDP, through NATs where that works",
@@ -130,7 +128,7 @@ export function TransportDetails({ node, row, at, onClose }) {
       <${Fact} word="This end" copy=${node.key}><code class="whole">${node.key}</code><//>
       <${Fact} word="Other end" copy=${row.remote}>${nameOfKey(row.remote) === "" ? null : html`<a href=${`#/node/${row.remote}`}>${nameOfKey(row.remote)}</a> `}<code class="whole">${row.remote}</code><//>
       <${Fact} word="Type">${row.type}<//>
-      <${Fact} word="Opened" why="The node does not say.">${ORIGINS[row.origin] ?? row.origin}<//>
+      <${Fact} word="Opened" why="The node does not say.">${originOf(row.origin)}<//>
       <${Fact} word="Kept up">${row.persistent ? "yes: it is opened again whenever it is missing" : "no"}<//>
       <${Fact} word="Round trip" why="Not measured.">${row.latency === null ? "" : html`${roundTrip(row.latency)}<${Aged} at=${row.latencyAge === null ? 0 : now - row.latencyAge * 1000} />`}<//>
       <${Fact} word="Bandwidth" why="Not measured: that takes traffic.">${row.bandwidth === null ? "" : html`${bytes(row.bandwidth)}/s<${Aged} at=${row.bandwidthAge === null ? 0 : now - row.bandwidthAge * 1000} />`}<//>

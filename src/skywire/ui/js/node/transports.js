@@ -13,9 +13,9 @@ import { html, useMemo, useState } from "../app/view.js";
 import { roundTrip, shortKey } from "../format.js";
 import { LabelOf } from "../settings/label_dialog.js";
 import { useAnswer } from "./answer.js";
-import { bytes } from "./format.js";
+import { bytes, originOf } from "./format.js";
 import { Aged, FilterBox, Peer, Same, Trouble, Unknown, pickColumn, useAction, useSelection } from "./parts.js";
-import { AddTransport, ORIGINS, RemoveTransports, TransportDetails } from "./transport_dialogs.js";
+import { AddTransport, RemoveTransports, TransportDetails } from "./transport_dialogs.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
 
@@ -151,7 +151,7 @@ export function Transports({ node, query }) {
       word: "Opened",
       title: "By whom; kept: again whenever it is missing",
       value: (row) => Number(!row.persistent),
-      cell: (row) => (row.persistent ? html`<span class="kept" title="Persistent: opened again whenever it is missing"><${Icon} name="pin" />kept up</span>` : html`<span class="why">${ORIGINS[row.origin] ?? row.origin}</span>`),
+      cell: (row) => (row.persistent ? html`<span class="kept" title="Persistent: opened again whenever it is missing"><${Icon} name="pin" />kept up</span>` : html`<span class="why">${originOf(row.origin)}</span>`),
     },
     {
       id: "latency",

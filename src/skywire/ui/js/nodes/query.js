@@ -2,17 +2,17 @@
 
 import { compareNames, compareTexts, nameOf, order, stateOf } from "../app/node.js";
 import { nameOfKey } from "../app/fleet.js";
-import { shortKey } from "../format.js";
+import { shortKey, table } from "../format.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
 
 /** @type {Record<string, (node: Node) => boolean>} */
-export const STATES = {
+export const STATES = table({
   all: () => true,
   online: (node) => node.online,
   offline: (node) => !node.online,
   attention: (node) => node.online && concerns(node).length > 0,
-};
+});
 
 /**
  * Why somebody should look at a node; empty when nobody need.
@@ -83,7 +83,7 @@ export function matcher(text) {
 }
 
 /** @type {Record<string, (node: Node) => string | number | null>} what a column is sorted by */
-const VALUES = {
+const VALUES = table({
   state: (node) => ["bad", "wait", "off", "good"].indexOf(stateOf(node).mark),
   version: (node) => node.version || null,
   uptime: (node) => (node.online ? node.uptime : null),
@@ -94,7 +94,7 @@ const VALUES = {
   disk: (node) => node.load?.disk ?? null,
   ping: (node) => node.ping,
   age: (node) => (node.seenAt === 0 ? null : -node.seenAt),
-};
+});
 
 /**
  * @param {readonly Node[]} nodes in their usual order
@@ -119,7 +119,7 @@ export function sorted(nodes, sort) {
 }
 
 /** What one can group by, and its word. */
-export const GROUPS = Object.freeze({
+export const GROUPS = table({
   none: "nothing",
   hypervisor: "hypervisor",
   state: "state",
@@ -129,13 +129,13 @@ export const GROUPS = Object.freeze({
 });
 
 /** @type {Record<string, (node: Node) => string>} */
-const GROUP_OF = {
+const GROUP_OF = table({
   hypervisor: (node) => node.via,
   state: (node) => stateOf(node).word,
   version: (node) => node.version,
   country: (node) => node.country,
   server: (node) => node.server,
-};
+});
 
 /**
  * @typedef {object} Group

@@ -49,6 +49,7 @@ function draw(node, index, chosen, current, tools) {
       <span class="naming">
         <a class=${name === "" ? "name unnamed" : "name"} href=${`#/node/${node.key}`} title=${name || node.key}>${name || "unnamed"}</a>
         ${node.own ? html`<span class="tag" title="The hypervisor's own node">this node</span>` : null}
+        ${node.hypervisor && !node.own ? html`<span class="tag" title="It has nodes of its own">hypervisor</span>` : null}
       </span>
       <span class="key"><code title=${node.key}>${shortKey(node.key)}</code><${CopyButton} text=${node.key} what="key" /></span>
     </th>

@@ -9,7 +9,7 @@ import { setQuery } from "../app/router.js";
 import { app } from "../app/session.js";
 import { useStore } from "../app/store.js";
 import { html, useEffect, useMemo } from "../app/view.js";
-import { UNKNOWN, roundTrip, shortKey } from "../format.js";
+import { UNKNOWN, roundTrip, shortKey, table } from "../format.js";
 
 const EVERY = 30_000; // ms between two questions
 const SLOW = 1_000; // ms an answer may take and still be good
@@ -83,14 +83,14 @@ function stateOf({ status, latency, error }) {
 }
 
 /** @type {Record<string, string>} by where the configuration names it */
-const NAMES = {
+const NAMES = table({
   "dmsg.discovery": "dmsg discovery",
   "transport.discovery": "Transport discovery",
   "transport.address_resolver": "Address resolver",
   "routing.route_finder": "Route finder",
   "uptime_tracker.addr": "Uptime tracker",
   "launcher.service_discovery": "Service discovery",
-};
+});
 
 /**
  * @param {any} entry
@@ -149,7 +149,7 @@ const FIELDS = [
 ];
 
 /** @type {Record<string, "good" | "wait" | "bad">} */
-const MARKS = { healthy: "good", connecting: "wait", unhealthy: "bad" };
+const MARKS = table({ healthy: "good", connecting: "wait", unhealthy: "bad" });
 
 /** @type {import("../app/data_table.js").Column<Node>[]} */
 const COLUMNS = [

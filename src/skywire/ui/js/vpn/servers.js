@@ -9,7 +9,7 @@ import { nameOfKey } from "../app/fleet.js";
 import { list, text } from "../app/node.js";
 import { setQuery } from "../app/router.js";
 import { html, useMemo, useState } from "../app/view.js";
-import { UNKNOWN, shortKey } from "../format.js";
+import { UNKNOWN, shortKey, table } from "../format.js";
 import { memories, note } from "./memory.js";
 
 /**
@@ -23,12 +23,12 @@ import { memories, note } from "./memory.js";
  */
 
 /** @type {Record<string, {word: string, holds: (server: Server) => boolean}>} */
-const KINDS = {
+const KINDS = table({
   public: { word: "Public", holds: ({ listed, memory }) => listed && !memory.blocked },
   history: { word: "Used before", holds: ({ memory }) => memory.used > 0 },
   liked: { word: "Favourites", holds: ({ memory }) => memory.liked },
   blocked: { word: "Blocked", holds: ({ memory }) => memory.blocked },
-};
+});
 const NOTHING = Object.freeze({ used: 0, liked: false, blocked: false });
 
 /**
