@@ -1,10 +1,11 @@
 """The list of nodes in a real Chromium, in front of the real hypervisor."""
 
+from itertools import count
 from pathlib import Path
 from typing import cast
 
 import pytest
-from playwright.async_api import Browser, Route
+from playwright.async_api import Browser, Route, expect
 
 from skywire.visor.types import Overview
 from tests.browser.kit import Site, Tab, tab
@@ -381,6 +382,7 @@ async def test_an_address_without_a_page_says_so(browser: Browser, site: Site) -
 async def test_nodes_behind_other_hypervisors_are_groups(browser: Browser, site: Site) -> None:
     (between,) = await connect(site, "between")
     behind, quiet = key("behind"), key("quiet hypervisor")
+    asked = count()
 
     async def answer(route: Route) -> None:
         fetched = await route.fetch()
@@ -391,6 +393,7 @@ async def test_nodes_behind_other_hypervisors_are_groups(browser: Browser, site:
             if row["overview"]["local_pk"] == str(between.pk)
         ]
         model["overview"] |= {"local_pk": str(behind), "hostname": "deep"}
+        model["stale"] = next(asked) == 0
         tree["sections"] += [
             {"hypervisor_pk": str(between.pk), "via_chain": [str(OWN)], "visors": [model]},
             {"hypervisor_pk": str(quiet), "visors": [], "sub_error": "no answer within 10 s"},
@@ -403,6 +406,10 @@ async def test_nodes_behind_other_hypervisors_are_groups(browser: Browser, site:
         assert "deep" in await names(page, 4)
         await page.page.get_by_role("row", name="Behind between 1 of 1 online").wait_for()
         await page.page.get_by_text("not known at present: no answer within 10 s").wait_for()
+        marked = page.page.locator(f"tr[data-key='{between.pk}']")
+        await expect(marked.get_by_text("hypervisor", exact=True)).to_be_visible()
+        deep = page.page.locator(f"tr[data-key='{behind}']")
+        await expect(deep.get_by_text("online")).to_be_visible(timeout=15_000)  # asked again soon
         await page.page.get_by_role("searchbox").fill("via:between")
         assert await names(page, 1) == ["deep"]
         link = page.page.get_by_role("link", name="Terminal on deep")

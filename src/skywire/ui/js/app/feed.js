@@ -1,6 +1,6 @@
 // Keeps the fleet fresh: `GET /api/events` (hypervisor/events.py says what it sends), and polling
 // where there is no such thing, or while it fails. Behind other hypervisors it does not look: that
-// is asked for once a minute.
+// is asked for now and then, for the server answers at once with what it knows and then asks them.
 
 import { ApiError, get } from "./api.js";
 import { fleet, forgetAll, takeAll, takeSome, takeTree } from "./fleet.js";
@@ -11,7 +11,9 @@ export const INTERVALS = Object.freeze([2, 5, 10, 30, 60, 300]); // seconds betw
 const INTERVAL_KEPT = "skywire.interval";
 const INTERVAL = 10; // seconds, until somebody chooses
 const FIRST_RETRY = 3_000; // ms after one that failed
-const TREE_INTERVAL = 60_000; // ms
+const TREE_INTERVAL = 15_000; // ms while there are other hypervisors …
+const NO_TREE_INTERVAL = 60_000; // … and while there are none
+const TREE_OLD = 3_000; // ms until it is asked for again after an answer that was old, once
 const TREE_DELAY = 1_500; // ms; the list itself comes first
 const SILENCE = 45_000; // ms without an event until the connection is given up
 const BATCH = 100; // ms in which changed rows are gathered
@@ -21,6 +23,7 @@ class Feed {
   #running = false;
   #poll = 0;
   #tree = 0;
+  #treeWasOld = false;
   #batch = 0;
   #silence = 0;
   #again = 0;
@@ -88,7 +91,14 @@ class Feed {
       const tree = await get("/visors-tree-summary").catch(() => null);
       if (this.#running && tree !== null) takeTree(tree);
     }
-    if (this.#running) this.#tree = setTimeout(() => void this.#askTree(), TREE_INTERVAL);
+    if (this.#running) this.#tree = setTimeout(() => void this.#askTree(), this.#treePause());
+  }
+
+  #treePause() {
+    const { list, sections } = fleet.state;
+    this.#treeWasOld = !this.#treeWasOld && list.some((node) => node.via !== "" && node.stale);
+    if (this.#treeWasOld) return TREE_OLD;
+    return sections.length > 0 ? TREE_INTERVAL : NO_TREE_INTERVAL;
   }
 
   #listen() {
@@ -162,7 +172,9 @@ class Feed {
   /** After the machine slept, or the network was gone. */
   wake() {
     const old = Date.now() - fleet.state.refreshedAt > 2000 * pollInterval();
-    if (this.#running && document.visibilityState === "visible" && old) void this.refresh();
+    if (!this.#running || document.visibilityState !== "visible") return;
+    if (fleet.state.sections.length > 0) void this.#askTree();
+    if (old) void this.refresh();
   }
 }
 
