@@ -144,6 +144,7 @@ class GoVisor(Visor):
         section = config["launcher"]
         program = Path(section["bin_path"]) / "skywire"
         source = Path(__file__).parents[2] / "src"
+        program.unlink(missing_ok=True)  # a link to the peer's binary
         program.write_text(
             f'#!/bin/sh\nPYTHONPATH={source} exec {sys.executable} -m skywire "$@"\n'
         )

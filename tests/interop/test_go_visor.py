@@ -100,7 +100,8 @@ def without_null(row: dict[str, Any]) -> dict[str, Any]:
 async def test_the_list_begins_with_our_own(http: ClientSession, watched: Watched) -> None:
     rows = await get(http, f"{watched.base}/api/visors-summary")
     keys = [row["overview"]["local_pk"] for row in rows]
-    assert keys == [str(watched.hypervisor.public), str(watched.visor.public)]
+    assert keys[0] == str(watched.hypervisor.public)
+    assert str(watched.visor.public) in keys  # with those of other tests
     assert rows[0]["is_hypervisor"] is True
     overviews = await get(http, f"{watched.base}/api/visors")
     assert [overview["local_pk"] for overview in overviews] == keys
