@@ -8,8 +8,8 @@ Nonces start at 1, are big-endian on the wire and little-endian in the AEAD.
 
 import struct
 
-from skywire.crypto.aead import TAG_SIZE, Aead
-from skywire.errors import LocalProtocolError, RemoteProtocolError
+from skywire.crypto.aead import TAG_SIZE, Aead, InvalidTag, nonce
+from skywire.errors import AuthenticationFailed, LocalProtocolError, RemoteProtocolError
 
 HEADER_SIZE = 10  # length and nonce
 OVERHEAD = HEADER_SIZE + TAG_SIZE  # of one frame
@@ -44,7 +44,7 @@ class Sealer:
         count = -(-size // MAX_PLAIN)
         out = bytearray(room + size + count * (OVERHEAD + gap))
         target, source = memoryview(out), memoryview(data)
-        number, seal_into = self._number, self._aead.seal_into
+        number, encrypt_into = self._number, self._aead.encrypt_into
         begin, position = 0, room
         for _ in range(count):
             end = min(begin + MAX_PLAIN, size)
@@ -52,7 +52,9 @@ class Sealer:
             stop = position + OVERHEAD + end - begin
             number += 1
             _head.pack_into(out, position, stop - position - 2, number)
-            seal_into(number, source[begin:end], target[position + HEADER_SIZE : stop])
+            encrypt_into(
+                nonce(number), source[begin:end], None, target[position + HEADER_SIZE : stop]
+            )
             begin, position = end, stop
         self._number = number
         return out
@@ -80,28 +82,45 @@ class Opener:
 
         Raises RemoteProtocolError, after which the stream must be given up.
         """
-        plain = []
-        last, decrypt = self._last, self._aead.open
+        plain: list[bytes] = []
         for view in self._pieces(data):
-            size = len(view)
-            position = 0
-            while size - position >= 2:
-                end = position + 2 + _length(view, position)
-                if end > size:
-                    break
-                (number,) = _nonce.unpack_from(view, position + 2)
-                if number <= last:
-                    raise RemoteProtocolError(
-                        f"received decryption nonce ({number}) is not larger than previous ({last})"
-                    )
-                if number != last + 1 and not self._gaps:
-                    raise RemoteProtocolError(f"noise frame {last + 1} was lost: {number} came")
-                last = self._last = number  # before authentication, as the reference does
-                if text := decrypt(number, view[position + HEADER_SIZE : end]):
-                    plain.append(text)
-                position = end
+            position = self._open(view, plain)
             self._rest = bytes(view[position:])
         return plain
+
+    def _open(self, view: memoryview, plain: list[bytes]) -> int:
+        """Append the plaintext of the whole frames in `view`; where they end."""
+        decrypt, last = self._aead.decrypt, self._last
+        size, position = len(view), 0
+        try:
+            while size - position >= HEADER_SIZE:
+                length, number = _head.unpack_from(view, position)
+                end = position + 2 + length
+                if not MIN_LENGTH <= length <= MAX_LENGTH:
+                    raise _bad_length(length)
+                if end > size:
+                    return position
+                if number != last + 1:
+                    self._check_order(number, last)
+                last = number  # remembered before authentication, as the reference does
+                if text := decrypt(nonce(number), view[position + HEADER_SIZE : end], None):
+                    plain.append(text)
+                position = end
+        except InvalidTag as error:
+            raise AuthenticationFailed("message authentication failed") from error
+        finally:
+            self._last = last
+        if size - position >= 2:
+            _length(view, position)
+        return position
+
+    def _check_order(self, number: int, last: int) -> None:
+        if number <= last:
+            raise RemoteProtocolError(
+                f"received decryption nonce ({number}) is not larger than previous ({last})"
+            )
+        if not self._gaps:
+            raise RemoteProtocolError(f"noise frame {last + 1} was lost: {number} came")
 
     def _pieces(self, data: bytes | memoryview) -> tuple[memoryview, ...]:
         """`data` with what waits in front of it; what comes behind that frame is not copied."""
@@ -118,10 +137,14 @@ class Opener:
 def _length(data: bytes | memoryview, position: int) -> int:
     length = (data[position] << 8) | data[position + 1]
     if not MIN_LENGTH <= length <= MAX_LENGTH:
-        raise RemoteProtocolError(
-            f"noise frame of {length} bytes, expected {MIN_LENGTH} to {MAX_LENGTH}"
-        )
+        raise _bad_length(length)
     return length
+
+
+def _bad_length(length: int) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"noise frame of {length} bytes, expected {MIN_LENGTH} to {MAX_LENGTH}"
+    )
 
 
 class ObjectCipher:
