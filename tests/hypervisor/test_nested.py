@@ -84,7 +84,15 @@ async def test_a_tree_of_three(nested: Nested) -> None:
     assert [await nested.through(pk) for pk in (C, D, E)] == [B, B, E]
     assert D in nested
     assert key("nobody") not in nested
+    assert (nested.hostname(D), nested.hostname(key("nobody"))) == ("", "")
     assert await nested.through(key("nobody")) is None
+
+
+async def test_names_are_those_that_were_told(nested: Nested) -> None:
+    below = section(B, B, C)
+    below.visors[1].hostname = "oslo-1"
+    await join(nested, B, Told(HVVisorTree([below])))
+    assert (nested.hostname(B), nested.hostname(C)) == ("", "oslo-1")
 
 
 async def test_what_went_round_is_left_out(nested: Nested) -> None:

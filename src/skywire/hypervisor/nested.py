@@ -219,6 +219,18 @@ class Nested:
         sub = self._subs.get(pk)
         return None if sub is None or sub.told_at is None else self._clock() - sub.told_at
 
+    def hostname(self, pk: PubKey) -> str:
+        """As it was told; "" when nobody has told it."""
+        told = (
+            entry.hostname
+            for sub in self._subs.values()
+            if pk in sub.depths
+            for section in sub.sections
+            for entry in section.visors
+            if entry.pk == pk
+        )
+        return next(filter(None, told), "")
+
     def __contains__(self, pk: PubKey) -> bool:
         """Whether one of them has told of `pk`, be it connected or not."""
         return any(pk in sub.depths for sub in self._subs.values())

@@ -274,7 +274,7 @@ class Visors:
     def hostname(self, pk: PubKey) -> str:
         """As the visor says; "" when unknown."""
         known = self._known.get(pk)
-        return "" if known is None else known.hostname
+        return self.nested.hostname(pk) if known is None else known.hostname
 
     def connected(self, pk: PubKey) -> VisorClient:
         """For calls. Raises NotFound, or Unavailable when the visor is not connected."""

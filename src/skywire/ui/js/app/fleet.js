@@ -62,11 +62,12 @@ export function takeAll(summaries) {
  * Some rows that changed, and keys of nodes that are no longer listed.
  * @param {any[]} summaries
  * @param {string[]} gone
+ * @param {string} [via] the hypervisor that all of them are behind, "" for ours
  */
-export function takeSome(summaries, gone) {
+export function takeSome(summaries, gone, via = "") {
   const now = Date.now();
   const nodes = new Map(fleet.state.nodes);
-  for (const summary of summaries) add(nodes, summary, now, "");
+  for (const summary of summaries) add(nodes, summary, now, via);
   for (const key of gone) nodes.delete(key);
   show(nodes, { refreshedAt: now, failure: "" });
 }
@@ -87,7 +88,10 @@ export function takeTree(tree) {
     const problem = text(section?.sub_error);
     sections.push({ key, chain: list(section?.via_chain).map(text), problem });
     for (const summary of list(section?.visors)) {
-      if (!nodes.has(text(summary?.overview?.local_pk))) add(nodes, summary, now, key);
+      const one = text(summary?.overview?.local_pk);
+      if (nodes.has(one)) continue;
+      add(nodes, summary, now, key);
+      keepNewer(nodes, before.get(one));
     }
     if (problem === "") continue;
     for (const node of before.values()) {
@@ -120,6 +124,17 @@ function add(nodes, summary, now, via) {
   node.via = via;
   node.label = fleet.state.labels.get(node.key) ?? "";
   nodes.set(node.key, node);
+}
+
+/**
+ * A tree tells what its hypervisors knew; after a change a node was asked itself.
+ * @param {Map<string, Node>} nodes
+ * @param {Node | undefined} known
+ */
+function keepNewer(nodes, known) {
+  const told = known === undefined ? undefined : nodes.get(known.key);
+  if (known === undefined || told === undefined || told.via !== known.via || told.seenAt >= known.seenAt) return;
+  nodes.set(known.key, { ...known, online: told.online, stale: told.stale });
 }
 
 /**

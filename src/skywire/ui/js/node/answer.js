@@ -2,9 +2,12 @@
 
 import { post } from "../app/api.js";
 import { useFetched } from "../app/fetched.js";
+import { list, text } from "../app/node.js";
 import { useEffect, useState } from "../app/view.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
+
+const TYPES = ["stcpr", "sudph", "stcp", "dmsg"];
 
 /**
  * @typedef {object} Answer
@@ -40,6 +43,24 @@ export function useAnswer(node, path, every, known = null) {
  */
 export function isAbsent(problem) {
   return /can't find method|not supported/.test(problem);
+}
+
+/**
+ * Which types of transports a node can open, the quickest first. One that cannot be asked may be able
+ * to open any of the usual ones.
+ * @param {Node} node
+ * @returns {{known: string[], problem: string}}
+ */
+export function useTransportTypes(node) {
+  const { value, problem } = useAnswer(node, "/transport-types", 0);
+  if (isAbsent(problem)) return { known: TYPES, problem: "" };
+  const known = list(value).map(text).filter((type) => type !== "");
+  return { known: known.sort((one, other) => rank(one) - rank(other)), problem };
+}
+
+/** @param {string} type */
+function rank(type) {
+  return TYPES.includes(type) ? TYPES.indexOf(type) : TYPES.length;
 }
 
 /**

@@ -77,10 +77,7 @@ export default function NodePage({ params, query }) {
     return html`<${Empty} title="This node is not known"><p>${problem}</p><p><a href="#/">All nodes</a></p><//>`;
   }
   if (shown === undefined) return html`<${Empty} title="There is no such page"><p><a href=${`#/node/${key}`}>The node</a></p><//>`;
-  const refresh = async () => {
-    if (node.via === "") takeSome([await get(`/visors/${key}/summary`)], []);
-    else await feed.refreshAll();
-  };
+  const refresh = async () => takeSome([await get(`/visors/${key}/summary`)], [], node.via);
   return html`
     <${Head} node=${node} name=${name} />
     <${Tabs} label="Of this node" current=${shown.id} tabs=${TABS.map((one) => ({ id: one.id, word: one.word, href: `#/node/${key}${one.id === "overview" ? "" : `/${one.id}`}` }))} />

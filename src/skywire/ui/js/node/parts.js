@@ -6,8 +6,10 @@ import { setQuery } from "../app/router.js";
 import { Store, useNow, useStore } from "../app/store.js";
 import { html, useState } from "../app/view.js";
 import { UNKNOWN, shortKey } from "../format.js";
+import { isAbsent } from "./answer.js";
 
 const OLD = 45_000; // ms; the hypervisor asks a node every 30 s
+const NOT_PASSED_ON = "not supported on proxied visor"; // hypervisor/proxied.py says so
 
 /**
  * @param {{title: string, id?: string, tools?: any, children?: any, wide?: boolean}} props
@@ -64,7 +66,7 @@ export function Aged({ at, after = OLD }) {
  */
 export function Trouble({ answer, what }) {
   if (answer.problem === "") return null;
-  const again = html`<button type="button" onClick=${() => void answer.again()}>Try again</button>`;
+  const again = isAbsent(answer.problem) ? null : html`<button type="button" onClick=${() => void answer.again()}>Try again</button>`;
   return html`<${Notice} kind="wait" action=${again}>
     ${answer.at === 0 ? `No ${what}: ` : `No fresh ${what}: `}${sentence(answer.problem)}${" "}
     ${answer.at === 0 ? null : html`<span aria-hidden="true">What you see is <${Ago} at=${answer.at} /> old.</span>`}
@@ -73,6 +75,7 @@ export function Trouble({ answer, what }) {
 
 /** @param {string} text */
 export function sentence(text) {
+  if (text.includes(NOT_PASSED_ON)) return "the hypervisor that this node is behind does not pass this on.";
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 

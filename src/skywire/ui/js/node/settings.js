@@ -6,7 +6,7 @@ import { command } from "../app/commands.js";
 import { list, text } from "../app/node.js";
 import { html, useState } from "../app/view.js";
 import { duration, shortKey } from "../format.js";
-import { useAnswer } from "./answer.js";
+import { useAnswer, useTransportTypes } from "./answer.js";
 import { goDuration } from "./format.js";
 import { Aged, Panel, Peer, Trouble, report, sentence } from "./parts.js";
 import { PowerDialog } from "./power.js";
@@ -171,8 +171,7 @@ function Rotation({ node }) {
 /** @param {{node: Node, refresh: () => Promise<void>}} props */
 function Persistent({ node, refresh }) {
   const answer = useAnswer(node, "/persistent-transports", 30_000, node.summary?.persistent_transports ?? null);
-  const types = useAnswer(node, "/transport-types", 0);
-  const known = list(types.value).map(text).filter((type) => type !== "").sort();
+  const { known } = useTransportTypes(node);
   const [remote, setRemote] = useState("");
   const [chosen, setChosen] = useState("");
   const type = chosen || known[0] || "";

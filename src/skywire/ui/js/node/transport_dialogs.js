@@ -6,13 +6,13 @@ import { command } from "../app/commands.js";
 import { ActionDialog, Dialog } from "../app/dialogs.js";
 import { fleet, nameOfKey } from "../app/fleet.js";
 import { MAX_LABEL, setLabel } from "../app/labels.js";
-import { list, nameOf, text } from "../app/node.js";
+import { nameOf, text } from "../app/node.js";
 import { useStore } from "../app/store.js";
 import { html, useState } from "../app/view.js";
 import { roundTrip, shortKey } from "../format.js";
-import { useAnswer } from "./answer.js";
+import { useTransportTypes } from "./answer.js";
 import { bytes, originOf } from "./format.js";
-import { Aged, Fact, Facts, Peer, report } from "./parts.js";
+import { Aged, Fact, Facts, Peer, report, sentence } from "./parts.js";
 
 /** @typedef {import("../app/node.js").Node} Node */
 /** @typedef {import("./transports.js").Transport} Transport */
@@ -27,9 +27,8 @@ const ABOUT = Object.freeze({
 
 /** @param {{node: Node, wanted: any[], onDone: () => Promise<void>, onClose: () => void}} props */
 export function AddTransport({ node, wanted, onDone, onClose }) {
-  const types = useAnswer(node, "/transport-types", 0);
+  const { known, problem: unknown } = useTransportTypes(node);
   const nodes = useStore(fleet, (state) => state.list);
-  const known = list(types.value).map(text).filter((type) => type !== "").sort((one, other) => rank(one) - rank(other));
   const [remote, setRemote] = useState("");
   const [chosen, setChosen] = useState("");
   const [label, setText] = useState("");
@@ -71,7 +70,7 @@ export function AddTransport({ node, wanted, onDone, onClose }) {
     <fieldset class="types">
       <legend>Type</legend>
       ${known.length === 0
-        ? html`<p class="note">${types.problem === "" ? "Asking the node which it can open…" : types.problem}</p>`
+        ? html`<p class="note">${unknown === "" ? "Asking the node which it can open…" : sentence(unknown)}</p>`
         : known.map(
             (each) => html`<label class="choice" key=${each}>
               <input type="radio" name="type" value=${each} checked=${each === type} onClick=${() => setChosen(each)} />
@@ -86,12 +85,6 @@ export function AddTransport({ node, wanted, onDone, onClose }) {
     <p class="note">It can take up to 25 seconds to come up.</p>
     ${commands.length === 0 ? null : html`<p class="same">The same from a terminal:</p>${commands.map((each) => html`<${Command} key=${each} text=${each} />`)}`}
   <//>`;
-}
-
-/** @param {string} type */
-function rank(type) {
-  const order = ["stcpr", "sudph", "stcp", "dmsg"];
-  return order.includes(type) ? order.indexOf(type) : order.length;
 }
 
 /** @param {{node: Node, rows: Transport[], onDone: () => Promise<void>, onClose: () => void}} props */
