@@ -12,10 +12,20 @@ from playwright.async_api import Browser, expect
 from skywire.crypto.keys import PubKey
 from skywire.errors import Unavailable
 from skywire.transport.service_directory import ListedService
-from skywire.visor import ops_apps, ops_node, ops_services, ops_state, ops_transports
+from skywire.visor import (
+    ops_apps,
+    ops_hv,
+    ops_node,
+    ops_services,
+    ops_state,
+    ops_terminals,
+    ops_transports,
+)
 from skywire.visor.ops_services import ServiceHealth
 from skywire.visor.ops_state import PartState
 from skywire.visor.types import AppConfig, AppState, RouteGroupInfo
+from skywire.visor.types_managed import HVSection, HVVisorEntry, HVVisorTree
+from skywire.visor.types_terminals import TerminalSession
 from skywire.wire.service import Geo
 from tests.browser.fleet_kit import FleetSite, go, opened
 from tests.browser.kit import Tab
@@ -199,4 +209,42 @@ async def test_words_of_javascript_are_words(browser: Browser, tmp_path: Path, w
             await expect(page.get_by_text("Loading…")).to_have_count(0)
             await expect(page.get_by_text("went wrong")).to_have_count(0)
         await expect(page.get_by_text(word).first).to_be_visible()
+        tab.complaints[:] = [one for one in tab.complaints if "status of 50" not in one]
+
+
+async def test_sessions_results_and_nodes_behind_are_text_too(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """What others tell of others: a hypervisor of its nodes, a node of its shells, a failure."""
+    visor = hostile()
+    shell = TerminalSession("0a1b", mine=True, command=EVIL, last_lines=[EVIL, EVIL])
+    visor.play(ops_terminals.terminal_sessions, [shell, TerminalSession(EVIL, command=EVIL)])
+    behind = HVVisorEntry(key("behind"), online=True)
+    poison(behind)
+    told = [HVSection(visor.pk, [], [behind]), HVSection(key("deep"), [visor.pk], [], EVIL)]
+    visor.play(ops_hv.list_visors_tree, HVVisorTree(told))
+    visor.play(ops_hv.summary_of, visor.summary)
+
+    def refuse(_: Any) -> None:
+        raise Unavailable(EVIL)
+
+    visor.answers[ops_apps.stop_app] = refuse
+    async with FleetSite(tmp_path, [visor]) as site, opened(browser, site.url) as tab:
+        page = tab.page
+        await expect(page.get_by_role("button", name="Behind ").first).to_be_visible()
+        await expect(page.locator("#rows").get_by_text("not known at present")).to_be_visible()
+        await harmless(tab, "behind another hypervisor")
+        await page.evaluate("key => { location.hash = `#/node/${key}/sessions`; }", str(visor.pk))
+        await expect(page.get_by_role("list", name="Sessions")).to_contain_text("window.hit=2")
+        await harmless(tab, "sessions")
+        await page.evaluate("() => { location.hash = '#/'; }")
+        await page.get_by_label("Select all that are shown").check()
+        await page.get_by_role("button", name="Do something…").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Stop an app.").check()
+        await dialog.get_by_label("App", exact=True).fill(VPN)
+        await dialog.get_by_role("button", name="Preview").click()
+        await dialog.get_by_role("button", name="Do it").click()
+        await expect(dialog.get_by_text("window.hit=2").first).to_be_visible()
+        await harmless(tab, "results")
         tab.complaints[:] = [one for one in tab.complaints if "status of 50" not in one]

@@ -1,3 +1,4 @@
+import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -40,6 +41,12 @@ def test_pages_need_nothing_inline_and_only_files_of_ours(name: str) -> None:
     for file in checker.files:
         assert file.startswith("/ui/")
         assert (ROOT / file.removeprefix("/ui/")).is_file()
+
+
+def test_all_scripts_together_are_small() -> None:
+    scripts = [*ROOT.glob("js/**/*.js"), *ROOT.glob("vendor/**/*.mjs")]
+    assert any("xterm" in script.name for script in scripts)
+    assert sum(len(gzip.compress(script.read_bytes(), 6)) for script in scripts) < 400_000
 
 
 def test_scripts_import_only_files_that_exist_and_build_no_html() -> None:
