@@ -16,7 +16,7 @@ from bench.figures import figure, ratios
 from bench.net import Child, child, far_process
 from bench.peer import ECHO
 from bench.route_node import LOOPBACK, RouteNode
-from skywire.cli.runtime import _loop_factory
+from skywire.cli.runtime import loop_factory
 from skywire.crypto.keys import PubKey
 
 ROUNDS = 5
@@ -53,7 +53,7 @@ def measure(raw: Raw, line: Sequence[Child]) -> dict[str, list[float]]:
     """Ours on the loop that a visor runs on, the calibration on asyncio's, in turns."""
     keys = [PubKey.parse(visor.facts["pk"]) for visor in line]
     results: dict[str, list[float]] = {name: [] for name in ("raw", "bulk", "raw_trip", "trip")}
-    with asyncio.Runner(loop_factory=_loop_factory()) as ours, asyncio.Runner() as plain:
+    with asyncio.Runner(loop_factory=loop_factory()) as ours, asyncio.Runner() as plain:
         stack = AsyncExitStack()
         node = ours.run(near(stack, keys, line))
         echo = ours.run(node.router.dial(keys[-1], ECHO))
