@@ -307,3 +307,17 @@ async def test_the_vpn_is_started_through_a_chosen_server_and_stopped(
         await expect(rows).to_contain_text("chosen")
         await page.get_by_role("button", name="Stop", exact=True).click()
         await expect(state).to_have_text("stopped")
+
+
+async def test_a_client_is_offered_the_public_servers(browser: Browser, tmp_path: Path) -> None:
+    visor, far = Played("traveller"), key("far server")
+    listed = [ListedService(f"{far}:44", VPN, Geo(country="JP", region="Tokyo"))]
+    visor.play(ops_services.vpn_servers, listed)
+    async with FleetSite(tmp_path, [visor]) as site, opened(browser, site.url) as tab:
+        page = tab.page
+        await go(tab, f"#/node/{visor.pk}/apps", "traveller")
+        await page.get_by_role("button", name=f"More about {VPN}").click()
+        await page.get_by_role("menuitem", name="Settings").click()
+        offers = page.get_by_role("dialog").locator("datalist option")
+        await expect(offers).to_have_text(["JP, Tokyo"])
+        assert await offers.get_attribute("value") == str(far)

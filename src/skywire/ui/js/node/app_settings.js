@@ -4,7 +4,9 @@ import { put } from "../app/api.js";
 import { Command, Field } from "../app/components.js";
 import { command, quoted } from "../app/commands.js";
 import { ActionDialog } from "../app/dialogs.js";
-import { html, useState } from "../app/view.js";
+import { useFetched } from "../app/fetched.js";
+import { list, text } from "../app/node.js";
+import { html, useMemo, useState } from "../app/view.js";
 import { table } from "../format.js";
 import { report } from "./parts.js";
 
@@ -55,7 +57,7 @@ const SETTINGS = {
   server: {
     id: "pk",
     word: "Key of the server",
-    hint: "66 hexadecimal digits; public ones are listed by skywire cli vpn list and proxy list.",
+    hint: "Public ones can be picked from the list: type a country or the begin of a key.",
     flag: "--srv",
     arg: "pk",
     kind: "key",
@@ -84,6 +86,9 @@ const OF_KIND = table({
   "vpn-client": ["server", "passcode", "killswitch", "dns"],
 });
 
+/** Where a node lists the public servers for a client. */
+const SERVERS = table({ "vpn-client": "vpn-servers", "skysocks-client": "proxy-servers" });
+
 /**
  * @param {string} name
  * @param {string[]} args
@@ -103,6 +108,8 @@ export function AppSettings({ node, app, onDone, onClose }) {
 /** @param {{node: import("../app/node.js").Node, app: App, names: string[], onDone: () => Promise<void>, onClose: () => void}} props */
 function Known({ node, app, names, onDone, onClose }) {
   const settings = names.map((name) => SETTINGS[name]);
+  const listed = useFetched(node.online && SERVERS[app.kind] !== undefined ? `/visors/${node.key}/${SERVERS[app.kind]}` : "");
+  const offers = useMemo(() => list(listed.data).map(toOffer).filter(({ key }) => KEY.test(key)), [listed.data]);
   const [before] = useState(() => Object.fromEntries(settings.map((setting) => [setting.id, current(app.args, setting)])));
   const [values, setValues] = useState(before);
   const changed = settings.filter((setting) => values[setting.id] !== before[setting.id]);
@@ -116,14 +123,22 @@ function Known({ node, app, names, onDone, onClose }) {
     await onDone();
   };
   return html`<${ActionDialog} title=${`Settings of ${app.name}`} verb="Save" run=${run} disabled=${changed.length === 0 || wrong || !node.online} onClose=${onClose}>
-    ${settings.map((setting) => html`<${Input} key=${setting.id} setting=${setting} value=${values[setting.id]} problem=${problems[setting.id] ?? ""} onInput=${(/** @type {any} */ value) => setValues({ ...values, [setting.id]: value })} />`)}
+    ${settings.map((setting) => html`<${Input} key=${setting.id} setting=${setting} offers=${setting.kind === "key" ? offers : []} value=${values[setting.id]} problem=${problems[setting.id] ?? ""} onInput=${(/** @type {any} */ value) => setValues({ ...values, [setting.id]: value })} />`)}
     <${Consequence} app=${app} />
     <${Commands} commands=${commands} />
   <//>`;
 }
 
-/** @param {{setting: Setting, value: any, problem: string, onInput: (value: any) => void}} props */
-function Input({ setting, value, problem, onInput }) {
+/** @typedef {{key: string, place: string}} Offer a public server */
+
+/** @param {any} listed @returns {Offer} */
+function toOffer(listed) {
+  const place = [text(listed?.geo?.country), text(listed?.geo?.region)].filter(Boolean).join(", ");
+  return { key: text(listed?.address).split(":")[0], place };
+}
+
+/** @param {{setting: Setting, value: any, problem: string, offers: Offer[], onInput: (value: any) => void}} props */
+function Input({ setting, value, problem, offers, onInput }) {
   const id = `setting-${setting.id}`;
   if (setting.kind === "switch") {
     return html`<p class="field"><label class="choice"><input id=${id} type="checkbox" checked=${value} onClick=${(/** @type {any} */ event) => onInput(event.target.checked)} /> ${setting.word}</label></p>`;
@@ -134,6 +149,7 @@ function Input({ setting, value, problem, onInput }) {
       type="text"
       class=${setting.kind === "key" ? "mono" : ""}
       maxlength="256"
+      list=${offers.length === 0 ? undefined : `${id}-offers`}
       autocomplete="off"
       spellcheck="false"
       aria-describedby=${`${id}-hint`}
@@ -141,6 +157,7 @@ function Input({ setting, value, problem, onInput }) {
       value=${value}
       onInput=${(/** @type {any} */ event) => onInput(setting.kind === "key" ? event.target.value.trim().toLowerCase() : event.target.value)}
     />
+    ${offers.length === 0 ? null : html`<datalist id=${`${id}-offers`}>${offers.map((offer) => html`<option key=${offer.key} value=${offer.key}>${offer.place}</option>`)}</datalist>`}
   <//>`;
 }
 
