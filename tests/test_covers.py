@@ -158,6 +158,69 @@ STRAIN = (
     "secrets in error texts",
 )
 
+FLEET = (
+    "the HTTP API",
+    "accounts",
+    "sessions",
+    "CSRF",
+    "TLS",
+    "rate limit on login",
+    "audit log",
+    "OpenAPI",
+    "a poll for each with its own deadline",
+    "late answers",
+    "the last known state",
+    "1,000 visors",
+    "nested: tree",
+    "nested: proxied RPC",
+    "nested: loops",
+    "nested: terminal",
+    "a dead or slow node never slows the page",
+    "terminal: skynet, then dmsg",
+    "terminal: session list",
+    "terminal: several viewers",
+    "terminal: looking on",
+    "terminal: the node's own and the hypervisor's",
+    "hv ls --load",
+    "hv group",
+    "page: nodes",
+    "page: node",
+    "page: map",
+    "page: services, audit, accounts",
+    "live updates",
+    "sparklines",
+    "every screen of the reference",
+    "every action shows its command",
+    "dark and light",
+    "in a browser: log in, list, filter, act on many",
+    "in a browser: add a transport",
+    "in a browser: follow logs",
+    "in a browser: nested terminal, cut, reconnect",
+    "in a browser: keyboard only",
+    "in a browser: 390 pixels",
+    "in a browser: axe",
+    "in a browser: no console errors",
+    "scripts of 400 KB",
+    "a Go visor in our page",
+    "our visor at a Go hypervisor",
+)
+STORM = (
+    "XSS: names, versions, logs, errors, labels",
+    "XSS: sessions, results, nodes behind",
+    "XSS: words of the language",
+    "XSS: terminal titles",
+    "CSRF",
+    "session fixation",
+    "brute force",
+    "path traversal",
+    "oversized bodies",
+    "slow-loris",
+    "a visor answering garbage",
+    "a visor answering 100 MB",
+    "a key twice",
+    "a hypervisor restart under open terminals",
+)
+
 
 def flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     for key, value in table.items():
@@ -187,6 +250,8 @@ def wanted() -> set[str]:
         *(f"people.{part}" for part in PEOPLE),
         *(f"node.{part}" for part in NODE),
         *(f"strain.{part}" for part in STRAIN),
+        *(f"fleet.{part}" for part in FLEET),
+        *(f"storm.{part}" for part in STORM),
     }
 
 
