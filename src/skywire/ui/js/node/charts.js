@@ -1,4 +1,5 @@
-// Figures of the last 24 hours as small charts. Gaps are gaps: nobody heard of the node then.
+// Figures of the last 24 hours, or since the node was first heard of, as small charts. Gaps are gaps:
+// nobody heard of the node then.
 
 import { html, useRef, useState } from "../app/view.js";
 import { UNKNOWN } from "../format.js";
@@ -8,6 +9,7 @@ import { Unknown } from "./parts.js";
 const WIDTH = 288; // units: one for each 5 minutes of a day
 const HEIGHT = 56;
 const PAD = 3;
+const LEAST = 12; // intervals that are shown of a node that is new
 
 /**
  * @typedef {object} Line
@@ -29,7 +31,10 @@ export function toHistory(answer) {
   const start = number(answer?.start);
   const step = number(answer?.step);
   if (start === null || step === null || step <= 0) return null;
-  return { start, step, column: (name) => list(answer?.[name]).map(number) };
+  const polls = list(answer?.polls).map(number);
+  const heard = polls.findIndex((count) => count !== null && count > 0);
+  const cut = Math.max(0, Math.min(heard, polls.length - LEAST));
+  return { start: start + cut * step, step, column: (name) => list(answer?.[name]).map(number).slice(cut) };
 }
 
 /**
@@ -82,7 +87,7 @@ export function Chart({ title, lines, history, format, least = 1, limit = null, 
       preserveAspectRatio="none"
       role="slider"
       tabindex="0"
-      aria-label=${`${title}, ${per}last 24 hours; arrow keys move through them`}
+      aria-label=${`${title}, ${per}last ${hours(history, count)} hours; arrow keys move through them`}
       aria-valuemin="0"
       aria-valuemax=${count - 1}
       aria-valuenow=${shown}
@@ -104,7 +109,7 @@ export function Chart({ title, lines, history, format, least = 1, limit = null, 
       ${chosen < 0 ? null : html`<line class="chart-cursor" x1=${x(chosen)} x2=${x(chosen)} y1="0" y2=${HEIGHT} />`}
     </svg>
     <p class="chart-foot">
-      <span>${chosen < 0 ? "24 h ago" : moment(history, chosen)}</span>
+      <span>${chosen < 0 ? `${hours(history, count)} h ago` : moment(history, chosen)}</span>
       <span>${per}most ${format(Math.max(...known))}</span>
     </p>
   </figure>`;
@@ -125,6 +130,15 @@ function valueText(value, format) {
 function moment(history, index) {
   const when = new Date((history.start + index * history.step) * 1000);
   return when.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+}
+
+/**
+ * @param {History} history
+ * @param {number} count of intervals
+ * @returns {number} with a digit behind the point where it tells something
+ */
+function hours(history, count) {
+  return Math.round((count * history.step) / 360) / 10;
 }
 
 /**

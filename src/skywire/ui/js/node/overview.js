@@ -144,7 +144,7 @@ function Charts({ node }) {
   const answer = useAnswer({ ...node, online: kept && features.has("history") }, "/history", HISTORY);
   const history = toHistory(answer.value);
   const cores = node.load?.cores ?? null;
-  return html`<${Panel} title="Last 24 hours" wide>
+  return html`<${Panel} title="History" wide>
     <${Trouble} answer=${answer} what="history" />
     ${history !== null
       ? html`<div class="charts">
