@@ -127,6 +127,20 @@ async def test_without_a_scheme_a_hanging_skynet_gives_way_to_dmsg(
     assert (web_shell.SKYNET_TIME, web_shell.DMSG_TIME) == (2.0, 15.0)
 
 
+async def test_a_route_to_a_node_without_terminals_gives_way_to_dmsg(tmp_path: Path) -> None:
+    """One of 2024 takes the route, then says that nobody listens there."""
+    async with Node(tmp_path) as node, WebKit(node.handle) as kit:
+        node.missing.clear()
+        node.deaf.add("skynet")
+        async with kit.browser() as browser:
+            await browser.until(b"PTY-HOST")
+        assert node.dials == ["skynet", "dmsg"]
+        async with kit.browser("scheme=skynet") as browser:
+            await browser.until_closed()
+            assert b"no listener on port 22" in browser.output
+        assert node.dials == ["skynet", "dmsg", "skynet"]
+
+
 async def test_an_unknown_scheme_is_an_error_line(tmp_path: Path) -> None:
     async with Node(tmp_path) as node, WebKit(node.handle) as kit:
         async with kit.browser("scheme=tcp") as browser:

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from skywire.crypto.generate import deterministic_key_pair
 from skywire.crypto.keys import PubKey
-from skywire.errors import NotSupported, Refused
+from skywire.errors import NotSupported, Refused, StreamReset
 from skywire.pty import web_frames as frames
 from skywire.pty.host import PtyHost
 from skywire.pty.web import WebTerminals
@@ -222,6 +222,36 @@ class Stage:
             return await self.ends.get()
 
 
+class Deaf(Stream):
+    """A route to a node of 2024, where nobody listens on the port."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    @property
+    def local(self) -> Address:
+        return self._stream.local
+
+    @property
+    def remote(self) -> Address:
+        return self._stream.remote
+
+    async def read(self, max_bytes: int = 65536) -> bytes:
+        raise StreamReset("no listener on port 22, service offline (path: …)")
+
+    async def write(self, data: bytes) -> None:
+        await self._stream.write(data)
+
+    async def write_eof(self) -> None:
+        await self._stream.write_eof()
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+
 class Node:
     """A real pty host with real shells, and a hypervisor's web terminals that dial it.
 
@@ -249,6 +279,7 @@ class Node:
         self.dials: list[str] = []
         self.blocked: set[str] = set()
         self.missing = {"skynet"}
+        self.deaf: set[str] = set()  # networks on which it is reached and serves no terminals
         self.streams: list[Stream] = []
         self._tasks = Tasks("test node")
 
@@ -270,10 +301,13 @@ class Node:
             raise NotSupported(f"this node is not on {scheme}")
         if scheme in self.blocked:
             await asyncio.Event().wait()
+        network = scheme or "dmsg"
         ours, theirs = stream_pair(
-            a=Address("dmsg", self.owner.hex(), 50000, self.owner),
-            b=Address("dmsg", self.key.hex(), 22, self.key),
+            a=Address(network, self.owner.hex(), 50000, self.owner),
+            b=Address(network, self.key.hex(), 22, self.key),
         )
+        if scheme in self.deaf:
+            return Deaf(ours)
         self._tasks.spawn(self.host.serve(theirs), "serve")
         self.streams.append(ours)
         return ours

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 from skywire.crypto.keys import PubKey
 from skywire.errors import Refused, StreamClosed, Unavailable
 from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient
-from skywire.pty.dialing import Dial, check_scheme
+from skywire.pty.dialing import Dial, check_scheme, dial_host
 from skywire.pty.execute import time_limit
 from skywire.pty.types import CommandExecReq, CommandExecResult
 from skywire.streams.supervise import Tasks
@@ -101,8 +101,7 @@ class ExecPool:
                 raise StreamClosed("the stream failed while this command waited for it")
             kept.client = None
             async with asyncio.timeout(DIAL_LIMIT):
-                stream = await self._dial(*key)
-                client = await PtyClient.connect(stream, max_message=MAX_EXEC_MESSAGE)
+                client = await dial_host(self._dial, *key, max_message=MAX_EXEC_MESSAGE)
             await client.__aenter__()
             kept.client = client
             return client

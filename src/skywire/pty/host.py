@@ -19,8 +19,8 @@ from skywire.crypto.keys import NULL_KEY, PubKey, SecKey
 from skywire.errors import NotSupported, SkywireError, StreamClosed
 from skywire.platform.processes import merge_environment
 from skywire.platform.pty import spawn_on_terminal
-from skywire.pty.client import MAX_EXEC_MESSAGE, PtyClient
-from skywire.pty.dialing import Dial
+from skywire.pty.client import MAX_EXEC_MESSAGE
+from skywire.pty.dialing import Dial, dial_host
 from skywire.pty.direct import shake_hands
 from skywire.pty.execute import MAX_STDIN, execute
 from skywire.pty.gateway import Gateway
@@ -210,8 +210,7 @@ class PtyHost:
         if self._dial is None:
             raise NotSupported("this pty host reaches no other hosts")
         async with asyncio.timeout(DIAL_TIMEOUT):
-            onward = await self._dial(pk, port, scheme)
-            remote = await PtyClient.connect(onward, max_message=MAX_EXEC_MESSAGE)
+            remote = await dial_host(self._dial, pk, port, scheme, max_message=MAX_EXEC_MESSAGE)
         async with remote:
             await _answer(stream, ACCEPTED)
             server = RpcServer(proxy_methods(remote), max_message=MAX_MESSAGE)

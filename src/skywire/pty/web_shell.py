@@ -4,11 +4,11 @@ import asyncio
 
 from skywire import ports
 from skywire.crypto.keys import PubKey
-from skywire.errors import DialFailed, InvalidValue, SkywireError
+from skywire.errors import DialFailed, InvalidValue, SkywireError, StreamError
 from skywire.pty import client as pty
 from skywire.pty import web_frames as frames
 from skywire.pty.client import PtyClient
-from skywire.pty.dialing import Dial
+from skywire.pty.dialing import Dial, leads_to_nobody
 from skywire.pty.types import CommandReq, WinSize
 from skywire.pty.web_session import Opened
 from skywire.streams.stream import Stream
@@ -38,7 +38,14 @@ async def open_shell(
     try:
         await status("Opening pty...")
         async with asyncio.timeout(OPEN_TIME):
-            client = await (await PtyClient.connect(stream)).__aenter__()
+            try:
+                client = await PtyClient.connect(stream)
+            except StreamError as error:
+                if scheme is not frames.Scheme.ANY or not leads_to_nobody(stream, error):
+                    raise
+                stream = await dialer.stream(frames.Scheme.DMSG)
+                client = await PtyClient.connect(stream)
+            await client.__aenter__()
             opened = await _open(client, query, size())
     except TimeoutError:
         stream.abort()
