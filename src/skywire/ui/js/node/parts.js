@@ -76,6 +76,7 @@ export function Trouble({ answer, what }) {
 /** @param {string} text */
 export function sentence(text) {
   if (text.includes(NOT_PASSED_ON)) return "the hypervisor that this node is behind does not pass this on.";
+  if (/^rpc: can't find (method|service)/.test(text)) return "its version does not have this.";
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
