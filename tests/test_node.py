@@ -28,7 +28,6 @@ from skywire.ports import DMSG_RPC
 from skywire.streams.connection import Connection
 from skywire.testing import TestNetwork
 from skywire.visor import ops_info
-from skywire.visor.log_ring import RuntimeLog
 
 PORT = 2000
 SOON = 20.0  # seconds nothing here should need
@@ -265,8 +264,16 @@ async def test_closed_things_are_not_kept(skywire_node: skywire.Node) -> None:
     assert len(skywire_node._kept) < 4
 
 
-async def test_a_node_leaves_the_program_around_it_alone(skywire_node: skywire.Node) -> None:
-    assert not any(isinstance(each, RuntimeLog) for each in logging.getLogger().handlers)
+@pytest.fixture
+def handlers() -> list[logging.Handler]:
+    """Those of the program, before there is a node."""
+    return list(logging.getLogger().handlers)
+
+
+async def test_a_node_leaves_the_program_around_it_alone(
+    handlers: list[logging.Handler], skywire_node: skywire.Node
+) -> None:
+    assert logging.getLogger().handlers == handlers
     for port in (1, 22, 80, 8080, 49152):  # ports of visors, and of programs
         await skywire_node.listen(port).close()
     assert os.listdir(skywire_node.visor.config.local_path) == []

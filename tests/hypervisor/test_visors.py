@@ -112,14 +112,15 @@ async def test_a_silent_visor_delays_nobody_and_is_dropped(
 ) -> None:
     """hypervisor.md §10 no. 10."""
     silent = await network.raw(A)
-    for number in range(9):
-        await network.connect(FakeVisor(key(f"visor {number}")))
+    await eventually(lambda: A in visors._known)
+    number = visors.changes.number
+    for other in range(9):
+        await network.connect(FakeVisor(key(f"visor {other}")))
     await eventually(lambda: len(visors._known) == 11)
     clock = asyncio.get_running_loop().time
     started = clock()
     await visors.summaries()  # from what is known
     assert clock() - started < QUICK.wait / 2
-    number = visors.changes.number
     await eventually(lambda: not visors._known[A].online)
     assert A in visors.changes.since(number).changed  # who follows is told
     await eventually(lambda: all(one.row for one in visors._known if one.pk != A))
