@@ -98,7 +98,8 @@ class AppLogs:
             self._failed = True
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        # Shielded: at the end this task is cancelled, and what it took to write must not be lost.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
 
 _app: ContextVar[tuple[AppLogs, str] | None] = ContextVar("app", default=None)
